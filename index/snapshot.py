@@ -1,0 +1,264 @@
+"""A published index on disk: written whole or not at all, verified by checksum, opened memory-mapped.
+
+`live` writes one when it compacts and opens the newest when it starts. A snapshot is a cache of the catalogue: deleting
+every one of them loses nothing.
+
+A snapshot is a folder `snapshot-<revision>-<random>/` with `manifest.json`, `track_ids.npy` (sorted, so that a track's
+position is found by bisection), `vectors.npy` (for the exact re-rank) and one `.faiss` file per sub-space and one for
+the joint space.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from index.faiss_index import IVF_FROM, FaissIndex
+from index.subspaces import Subspaces, Vectors
+
+FORMAT = 1
+# A folder half-written for this long belongs to a writer that died.
+ABANDONED_AFTER_SECONDS = 3600.0
+_PREFIX = "snapshot-"
+_PARTIAL_PREFIX = ".partial-"
+
+
+class SnapshotError(Exception):
+    """A snapshot cannot be read; the catalogue still holds everything that was in it."""
+
+
+class SnapshotCorruptedError(SnapshotError):
+    """A file of a snapshot is missing, or its checksum is not the manifest's."""
+
+
+class SnapshotMismatchError(SnapshotError):
+    """A snapshot of another format, or of another bundle's embeddings."""
+
+
+class SnapshotManifest(BaseModel):
+    """What a snapshot says of itself.
+
+    Attributes:
+        format: Version of the layout.
+        encoder_id: The embedding space the vectors belong to.
+        revision: The catalogue's revision up to which every change is included.
+        tracks: Number of vectors.
+        dimensions: Sub-space names, in column order.
+        sha256: Checksum of every other file in the folder, by name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int
+    encoder_id: str
+    revision: int
+    tracks: int
+    dimensions: tuple[str, ...]
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """An open snapshot.
+
+    Attributes:
+        path: Its folder.
+        manifest: What it says of itself.
+        track_ids: `(n,)` bytes, sorted.
+        vectors: `(n, width)` float32, memory-mapped.
+        subspace_indices: One engine per sub-space, in column order.
+        joint_index: The engine over whole vectors.
+    """
+
+    path: Path
+    manifest: SnapshotManifest
+    track_ids: NDArray[np.bytes_]
+    vectors: Vectors
+    subspace_indices: tuple[FaissIndex, ...]
+    joint_index: FaissIndex
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+    def positions(self, track_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Row number of every one of `track_ids` that the snapshot holds; the others are left out."""
+        wanted = np.array(track_ids, dtype=np.bytes_).reshape(-1)
+        if len(self) == 0 or len(wanted) == 0:
+            return np.empty(0, np.int64)
+        found = np.searchsorted(self.track_ids, wanted)
+        found[found == len(self)] = 0
+        positions: NDArray[np.int64] = found[self.track_ids[found] == wanted].astype(np.int64)
+        return positions
+
+
+def publish_snapshot(
+    root: Path,
+    *,
+    encoder_id: str,
+    subspaces: Subspaces,
+    revision: int,
+    track_ids: Sequence[str],
+    vectors: Vectors,
+    ivf_from: int = IVF_FROM,
+) -> Path:
+    """Write a snapshot beside the others under `root` and make it visible in one step.
+
+    Until the last rename a reader sees nothing of it; after it, all of it, even if the power fails.
+
+    Args:
+        root: Folder of one bundle's snapshots; made if missing.
+        encoder_id: The embedding space.
+        subspaces: Names and slices of the vectors.
+        revision: The catalogue's revision the vectors stand for.
+        track_ids: ASCII, each once.
+        vectors: `(n, width)` with unit or zero slices, row by row those of `track_ids`.
+        ivf_from: Number of tracks from which the engines use inverted lists.
+
+    Returns:
+        The snapshot's folder.
+
+    Raises:
+        ValueError: If a track id comes twice, or the shapes disagree.
+        OSError: If the disk is full or read-only; nothing is visible then.
+    """
+    ids = np.array(track_ids, dtype=np.bytes_).reshape(-1)
+    if vectors.shape != (len(ids), subspaces.width):
+        raise ValueError(f"vectors have shape {vectors.shape}, expected ({len(ids)}, {subspaces.width})")
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    if (ids[1:] == ids[:-1]).any():
+        raise ValueError("a track id comes twice")
+    root.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(root)
+    partial = root / f"{_PARTIAL_PREFIX}{secrets.token_hex(8)}"
+    partial.mkdir()
+    try:
+        np.save(partial / "track_ids.npy", ids)
+        stored = np.lib.format.open_memmap(partial / "vectors.npy", mode="w+", dtype=np.float32, shape=vectors.shape)
+        for start in range(0, len(ids), 65_536):
+            stored[start : start + 65_536] = vectors[order[start : start + 65_536]]
+        stored.flush()
+        for number, subspace in enumerate(subspaces):
+            FaissIndex.build(stored[:, subspace.slice], ivf_from=ivf_from).save(partial / _subspace_file(number))
+        FaissIndex.build(stored, ivf_from=ivf_from).save(partial / "joint.faiss")
+        del stored
+        manifest = SnapshotManifest(
+            format=FORMAT,
+            encoder_id=encoder_id,
+            revision=revision,
+            tracks=len(ids),
+            dimensions=subspaces.names,
+            sha256={path.name: _sha256(path) for path in sorted(partial.iterdir())},
+        )
+        (partial / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
+        for path in partial.iterdir():
+            _sync(path)
+        _sync(partial)
+        published = root / f"{_PREFIX}{revision:012d}-{secrets.token_hex(4)}"
+        partial.rename(published)
+        _sync(root)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return published
+
+
+def open_snapshot(path: Path, *, encoder_id: str, subspaces: Subspaces) -> Snapshot:
+    """Verify a snapshot and open it.
+
+    Raises:
+        SnapshotCorruptedError: If a file is missing or its checksum is wrong.
+        SnapshotMismatchError: If it has another format, or belongs to another bundle.
+    """
+    manifest = verify_snapshot(path)
+    if (manifest.encoder_id, manifest.dimensions) != (encoder_id, subspaces.names):
+        raise SnapshotMismatchError(
+            f"{path}: holds {', '.join(manifest.dimensions)} of encoder {manifest.encoder_id}, "
+            f"the bundle has {', '.join(subspaces.names)} of encoder {encoder_id}; run `facet index rebuild`"
+        )
+    try:
+        return Snapshot(
+            path=path,
+            manifest=manifest,
+            track_ids=np.load(path / "track_ids.npy"),
+            vectors=np.load(path / "vectors.npy", mmap_mode="r"),
+            subspace_indices=tuple(FaissIndex.open(path / _subspace_file(i)) for i in range(len(subspaces))),
+            joint_index=FaissIndex.open(path / "joint.faiss"),
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SnapshotCorruptedError(f"{path}: {error}; run `facet index rebuild`") from error
+
+
+def verify_snapshot(path: Path) -> SnapshotManifest:
+    """Read a snapshot's manifest and check every file against it.
+
+    Raises:
+        SnapshotCorruptedError: If a file is missing or its checksum is wrong.
+        SnapshotMismatchError: If the format is one this version does not read.
+    """
+    try:
+        text = (path / "manifest.json").read_text()
+        found_format = json.loads(text).get("format")
+        if found_format != FORMAT:
+            raise SnapshotMismatchError(f"{path}: format {found_format}, this version reads {FORMAT}")
+        manifest = SnapshotManifest.model_validate_json(text)
+        for name, expected in manifest.sha256.items():
+            found = _sha256(path / name)
+            if found != expected:
+                raise SnapshotCorruptedError(
+                    f"{path / name}: sha256 is {found[:12]}, the manifest says {expected[:12]}; "
+                    "run `facet index rebuild`"
+                )
+    except (OSError, AttributeError, UnicodeDecodeError, json.JSONDecodeError, ValidationError) as error:
+        raise SnapshotCorruptedError(f"{path}: {error}; run `facet index rebuild`") from error
+    return manifest
+
+
+def list_snapshots(root: Path) -> list[Path]:
+    """Published snapshots under `root`, newest first."""
+    if not root.is_dir():
+        return []
+    return sorted((path for path in root.iterdir() if path.name.startswith(_PREFIX)), reverse=True)
+
+
+def prune_snapshots(root: Path, *, keep: int = 2) -> None:
+    """Delete all but the newest `keep` snapshots. A process that has one open keeps it until it closes it."""
+    for path in list_snapshots(root)[keep:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_abandoned(root: Path) -> None:
+    """Delete what writers left that died before they published."""
+    for path in root.glob(f"{_PARTIAL_PREFIX}*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _subspace_file(number: int) -> str:
+    """By number, since a dimension of one's own may have a name that no file can bear."""
+    return f"subspace-{number}.faiss"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Bring a file or folder to the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

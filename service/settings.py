@@ -1,0 +1,68 @@
+"""Every setting of the service and its commands, in one class that is handed down and never read at import."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Beside facet.py, in a checkout as in an installed wheel.
+SHIPPED = Path(__file__).parent.parent
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`FACET_PORT=9000`) or given by keyword; each is described in docs/settings.md."""
+
+    model_config = SettingsConfigDict(env_prefix="FACET_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("facet", appauthor=False)),
+        description="Where the catalogue and the index snapshots live.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="SQLAlchemy URL of the catalogue. Default: SQLite in the data directory.",
+    )
+    model: Path = Field(
+        default=SHIPPED / "models" / "musicnn-msd",
+        description="Folder of the model bundle that embeds and answers.",
+    )
+    device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = Field(
+        default="cpu", description="Where the model runs: cpu or cuda."
+    )
+    threads: Annotated[int, Field(ge=1)] = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="Threads for embedding and search, and decoder processes of an ingest. Default: one per core.",
+    )
+    excerpts_per_track: Annotated[int, Field(ge=1)] | None = Field(
+        default=10,
+        description="Excerpts embedded of every track, evenly spread; `null` for every one.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address the service listens on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8000, description="Port the service listens on; 0 for any free one."
+    )
+    upload_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=64 * 2**20, description="Largest clip a request may upload, in bytes."
+    )
+    track_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=8 * 2**30, description="Largest file an ingest reads, in bytes."
+    )
+    decode_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="Longest the decoder may go without giving audio, in seconds, before it is killed."
+    )
+    decode_memory_bytes: Annotated[int, Field(ge=2**27)] = Field(
+        default=2**30, description="Address space of a decoder process, in bytes."
+    )
+
+    @property
+    def catalogue_url(self) -> str:
+        """SQLAlchemy URL of the catalogue."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'catalogue.db'}"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        """Where the index snapshots of every bundle lie, a folder each."""
+        return self.data_dir / "snapshots"

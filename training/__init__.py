@@ -1,0 +1,1 @@
+"""Offline: learns embeddings and writes the bundles that the service serves."""
