@@ -1,9 +1,17 @@
 """One FAISS index for one sub-space, or for the joint space. `snapshot` builds, saves and opens these.
 
-Flat up to `IVF_FROM` vectors, inverted lists beyond. HNSW was measured and left out: it cannot delete, and under a
-filter its recall falls (see benchmarks/README.md).
+Which kind, by size, comes from benchmarks/README.md, "Engines":
+
+- A flat scan of 64-wide float32 takes 0.7 ms at 100,000 vectors, of 256-wide 5 ms: nothing smaller is worth a recall
+  below 1.
+- Beyond, half precision halves time and memory; with the exact re-rank of `live` the answer stays that of brute force.
+- A sub-space gathers around styles, so inverted lists find its neighbours. The joint space does not, being their
+  product: the same share of lists finds three quarters there, so it stays a scan at any size.
+- HNSW was measured and left out: it cannot delete, and under a filter it finds fewer.
 """
 
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 import faiss
@@ -12,10 +20,32 @@ import numpy as np
 from index.subspaces import Vectors
 from index.vector_index import Mask, Neighbours, check_search, ranked
 
-# From benchmarks/README.md, "Flat or inverted lists": one thread scans this many 64-wide vectors in about 5 ms.
-IVF_FROM = 500_000
-# Share of lists visited. Found on the same page: the smallest with recall@100 of 0.99 or more.
-PROBED_SHARE = 1 / 16
+# The smallest share of lists with recall@100 of 0.99 or more, and 0.95 or more where one in ten is allowed.
+PROBED_SHARE = 1 / 8
+
+
+class Kind(Enum):
+    """How an index stores and finds."""
+
+    FLAT = "flat"
+    HALF = "flat, half precision"
+    LISTS = "inverted lists, half precision"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """From how many vectors on which kind is used."""
+
+    half_from: int = 100_000
+    lists_from: int = 1_000_000
+
+    def subspace_kind(self, n: int) -> Kind:
+        """The kind for `n` vectors of one sub-space."""
+        return Kind.LISTS if n >= self.lists_from else self.joint_kind(n)
+
+    def joint_kind(self, n: int) -> Kind:
+        """The kind for `n` whole vectors."""
+        return Kind.HALF if n >= self.half_from else Kind.FLAT
 
 
 class FaissIndex:
@@ -26,24 +56,21 @@ class FaissIndex:
         self._lists = int(index.nlist) if isinstance(index, faiss.IndexIVF) else 0
 
     @classmethod
-    def build(cls, vectors: Vectors, *, ivf_from: int = IVF_FROM, seed: int = 0) -> "FaissIndex":
+    def build(cls, vectors: Vectors, *, kind: Kind = Kind.FLAT, seed: int = 0) -> "FaissIndex":
         """Index `vectors`.
 
         Args:
             vectors: `(n, width)` float32; may be memory-mapped.
-            ivf_from: Number of vectors from which inverted lists are used.
+            kind: How they are stored and found.
             seed: For the clustering of inverted lists.
         """
         n, width = vectors.shape
-        if n < ivf_from:
+        if kind is Kind.FLAT:
             index = faiss.IndexFlatIP(width)
+        elif kind is Kind.HALF:
+            index = faiss.IndexScalarQuantizer(width, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         else:
-            lists = _list_count(n)
-            index = faiss.IndexIVFFlat(faiss.IndexFlatIP(width), width, lists, faiss.METRIC_INNER_PRODUCT)
-            index.cp.seed = seed
-            # FAISS asks for 39 points a list or more; past 64 the centroids hardly move.
-            sample = np.random.default_rng(seed).choice(n, size=min(n, 64 * lists), replace=False)
-            index.train(np.ascontiguousarray(vectors[np.sort(sample)]))
+            index = _lists(vectors, seed)
         for start in range(0, n, 65_536):
             index.add(np.ascontiguousarray(vectors[start : start + 65_536]))
         return cls(index)
@@ -59,8 +86,8 @@ class FaissIndex:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every answer equals brute force: yes without inverted lists."""
-        return self._lists == 0
+        """Whether every answer equals brute force: of the flat kind only."""
+        return isinstance(self._index, faiss.IndexFlat)
 
     @property
     def width(self) -> int:
@@ -78,7 +105,8 @@ class FaissIndex:
             return Neighbours(positions=np.empty(0, np.int64), similarity=np.empty(0, np.float32))
         selector = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
         if self._lists:
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=max(1, round(self._lists * PROBED_SHARE)))
+            probed = max(1, round(self._lists * PROBED_SHARE))
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probed)
         else:
             parameters = faiss.SearchParameters(sel=selector)
         similarity, positions = self._index.search(query[None, :], k, params=parameters)
@@ -86,6 +114,18 @@ class FaissIndex:
         return ranked(positions[0][found], similarity[0][found])
 
 
-def _list_count(n: int) -> int:
-    """Inverted lists for `n` vectors: 4 * sqrt(n), as FAISS's guidelines advise, rounded to a power of two."""
-    return int(2 ** round(np.log2(4 * np.sqrt(n))))
+def _lists(vectors: Vectors, seed: int) -> faiss.Index:
+    """An empty index of inverted lists, trained on a sample of `vectors`."""
+    n, width = vectors.shape
+    # 4 * sqrt(n) lists, as FAISS's guidelines advise, to a power of two.
+    lists = int(2 ** round(np.log2(4 * np.sqrt(n))))
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(width), width, lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    # The default stores what is left after the centroid, which half precision does not need and the re-rank undoes.
+    index.by_residual = False
+    index.cp.seed = seed
+    # FAISS asks for 39 points a list or more; past 64 the centroids hardly move.
+    sample = np.random.default_rng(seed).choice(n, size=min(n, 64 * lists), replace=False)
+    index.train(np.ascontiguousarray(vectors[np.sort(sample)]))
+    return index

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from index.exact import ExactIndex
-from index.faiss_index import IVF_FROM
+from index.faiss_index import Sizes
 from index.live_state import Change, LiveState
 from index.query import Query
 from index.snapshot import Snapshot, open_snapshot, prune_snapshots, publish_snapshot
@@ -57,19 +57,19 @@ class Place:
 class LiveIndex:
     """All tracks of one bundle, searchable at once after every change."""
 
-    def __init__(self, root: Path, *, encoder_id: str, subspaces: Subspaces, ivf_from: int = IVF_FROM) -> None:
+    def __init__(self, root: Path, *, encoder_id: str, subspaces: Subspaces, sizes: Sizes | None = None) -> None:
         """Start empty; `open` and `apply` fill it.
 
         Args:
             root: Folder of this bundle's snapshots.
             encoder_id: The embedding space.
             subspaces: Names and slices of the vectors.
-            ivf_from: Number of tracks from which snapshots use inverted lists.
+            sizes: Which kind of index for how many tracks; the measured default, if left out.
         """
         self.root = root
         self.encoder_id = encoder_id
         self.subspaces = subspaces
-        self._ivf_from = ivf_from
+        self._sizes = sizes or Sizes()
         self._state = LiveState.on(None, width=subspaces.width)
         self._changing = threading.Lock()
 
@@ -141,7 +141,7 @@ class LiveIndex:
             revision=state.revision,
             track_ids=ids,
             vectors=vectors,
-            ivf_from=self._ivf_from,
+            sizes=self._sizes,
         )
         self.open(path)
         prune_snapshots(self.root)

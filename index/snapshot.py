@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from index.faiss_index import IVF_FROM, FaissIndex
+from index.faiss_index import FaissIndex, Sizes
 from index.subspaces import Subspaces, Vectors
 
 FORMAT = 1
@@ -109,7 +109,7 @@ def publish_snapshot(
     revision: int,
     track_ids: Sequence[str],
     vectors: Vectors,
-    ivf_from: int = IVF_FROM,
+    sizes: Sizes | None = None,
 ) -> Path:
     """Write a snapshot beside the others under `root` and make it visible in one step.
 
@@ -122,7 +122,7 @@ def publish_snapshot(
         revision: The catalogue's revision the vectors stand for.
         track_ids: ASCII, each once.
         vectors: `(n, width)` with unit or zero slices, row by row those of `track_ids`.
-        ivf_from: Number of tracks from which the engines use inverted lists.
+        sizes: Which kind of index for how many tracks; the measured default, if left out.
 
     Returns:
         The snapshot's folder.
@@ -131,6 +131,7 @@ def publish_snapshot(
         ValueError: If a track id comes twice, or the shapes disagree.
         OSError: If the disk is full or read-only; nothing is visible then.
     """
+    sizes = sizes or Sizes()
     ids = np.array(track_ids, dtype=np.bytes_).reshape(-1)
     if vectors.shape != (len(ids), subspaces.width):
         raise ValueError(f"vectors have shape {vectors.shape}, expected ({len(ids)}, {subspaces.width})")
@@ -148,9 +149,10 @@ def publish_snapshot(
         for start in range(0, len(ids), 65_536):
             stored[start : start + 65_536] = vectors[order[start : start + 65_536]]
         stored.flush()
+        kind = sizes.subspace_kind(len(ids))
         for number, subspace in enumerate(subspaces):
-            FaissIndex.build(stored[:, subspace.slice], ivf_from=ivf_from).save(partial / _subspace_file(number))
-        FaissIndex.build(stored, ivf_from=ivf_from).save(partial / "joint.faiss")
+            FaissIndex.build(stored[:, subspace.slice], kind=kind).save(partial / _subspace_file(number))
+        FaissIndex.build(stored, kind=sizes.joint_kind(len(ids))).save(partial / "joint.faiss")
         del stored
         manifest = SnapshotManifest(
             format=FORMAT,

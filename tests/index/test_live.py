@@ -1,6 +1,8 @@
 """The live index against a plain dictionary of vectors, ranked by the definition."""
 
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from index.faiss_index import Sizes
 from index.live import LiveIndex, Place
 from index.live_state import Change
 from index.query import Query
@@ -73,9 +76,9 @@ def test_search_ranks_as_the_definition_does(tmp_path, rng, weights, compacted):
 class LiveIndexMachine(RuleBasedStateMachine):
     """Any order of puts, deletes, compactions and reopenings leaves what a dictionary would hold."""
 
-    @initialize(directory=st.uuids())
-    def start(self, directory):
-        self.root = self.directory / str(directory)
+    @initialize()
+    def start(self):
+        self.root = Path(tempfile.mkdtemp(dir=self.directory))
         self.rng = np.random.default_rng(5)
         self.live = live_index(self.root, ODD)
         self.content = {}
@@ -167,9 +170,9 @@ def test_the_next_page_is_right_though_tracks_came_and_went(tmp_path, rng):
 
 
 @pytest.mark.parametrize("weights", [{"mood": 1.0}, {"mood": 1.0, "genre": 0.3}, None])
-def test_inverted_lists_with_a_re_rank_find_nearly_all(tmp_path, rng, weights):
+def test_approximate_engines_with_a_re_rank_find_nearly_all(tmp_path, rng, weights):
     vectors = gathered_vectors(30_000, FOUR, rng)
-    live = live_index(tmp_path, ivf_from=1000)
+    live = live_index(tmp_path, sizes=Sizes(half_from=500, lists_from=1000))
     live.apply(put(1, range(30_000), vectors))
     live.compact()
     assert live.snapshot is not None
@@ -181,12 +184,13 @@ def test_inverted_lists_with_a_re_rank_find_nearly_all(tmp_path, rng, weights):
         expected = set(np.argsort(-similarity)[:10])
         found = {int(hit.track_id.removeprefix("track-")) for hit in live.search(query, limit=10)}
         recalls.append(len(found & expected) / 10)
-    assert np.mean(recalls) >= 0.9
+    # The joint space is a scan, exact but for the rounding that the re-rank undoes; inverted lists may miss some.
+    assert np.mean(recalls) >= (0.9 if weights == {"mood": 1.0} else 0.999)
 
 
 def test_a_strong_filter_over_inverted_lists_is_answered_exactly(tmp_path, rng):
     vectors = gathered_vectors(30_000, FOUR, rng)
-    live = live_index(tmp_path, ivf_from=1000)
+    live = live_index(tmp_path, sizes=Sizes(half_from=500, lists_from=1000))
     live.apply(put(1, range(30_000), vectors))
     live.compact()
     query = Query.by_example(FOUR, vectors[:1], weights={"era": 1.0})

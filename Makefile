@@ -1,0 +1,43 @@
+# make demo    a searchable catalogue of the samples, at http://127.0.0.1:8000 (PORT=… for another)
+# make test    everything installed, everything checked
+# make install the `facet` command in .venv, to use on music of your own
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV ?= .venv
+
+# Two threads of one library must not fight two of another: one each, unless a test says otherwise.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo install test check pytest locks clean
+
+demo: $(VENV)/.serving
+	$(VENV)/bin/facet demo --port $(PORT)
+
+install: $(VENV)/.serving
+	@echo "Now:  $(VENV)/bin/facet ingest ~/Music  &&  $(VENV)/bin/facet serve"
+
+test: check pytest
+
+check: $(VENV)/.all
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+pytest: $(VENV)/.all
+	$(VENV)/bin/python -m pytest
+
+locks:
+	locks/compile
+
+# One folder serves both: `make demo` installs what serving needs, `make test` the rest beside it.
+$(VENV)/.serving $(VENV)/.all: $(VENV)/.%: locks/%.txt locks/build.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Facet needs Python 3.11 or later; try: make $@ PYTHON=python3.12")'
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/build.txt -r $<
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV)
