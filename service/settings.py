@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field
@@ -36,9 +36,9 @@ class Settings(BaseSettings):
         default_factory=lambda: os.cpu_count() or 1,
         description="Threads for embedding and search, and decoder processes of an ingest. Default: one per core.",
     )
-    excerpts_per_track: Annotated[int, Field(ge=1)] | None = Field(
+    excerpts_per_track: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         default=10,
-        description="Excerpts embedded of every track, evenly spread; `null` for every one.",
+        description="Excerpts embedded of every track, evenly spread; `all` for every one.",
     )
     host: str = Field(default="127.0.0.1", description="Address the service listens on.")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(
@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     def catalogue_url(self) -> str:
         """SQLAlchemy URL of the catalogue."""
         return self.database_url or f"sqlite:///{self.data_dir / 'catalogue.db'}"
+
+    @property
+    def planned_excerpts(self) -> int | None:
+        """Excerpts of every track, None for every one."""
+        return None if self.excerpts_per_track == "all" else self.excerpts_per_track
 
     @property
     def snapshots_dir(self) -> Path:
