@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from index.bundle_manifest import (
@@ -25,6 +24,7 @@ from index.bundle_manifest import (
     BundleMismatchError,
     BundleMissingError,
 )
+from index.onnx_runtime import ort
 from index.subspaces import Subspaces, Vectors
 
 Device = Literal["cpu", "cuda"]

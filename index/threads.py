@@ -7,7 +7,7 @@ they may use.
 import os
 import sys
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 
 def cap_threads(threads: int) -> None:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from index.onnx_runtime import ort
 
 OUTPUTS = ("embedding", "tag_logits")
 

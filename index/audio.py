@@ -1,0 +1,339 @@
+"""The first step of answering: any audio file -> mono float32 excerpts at the model's sample rate, and its tags.
+
+A path comes from ingest, a query or a data set; blocks of excerpts go to `model`. The file becomes a `waveform` at its
+own rate first (FFmpeg's, or libsndfile's where FFmpeg refuses). Each excerpt is resampled by itself from just the
+samples it needs, so it is the same whether the decoder went through the whole file or was sent to the spot. All of it
+happens in the calling process, lazily: memory stays flat however long the file is. For strangers' files there is
+`decoder`.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+import soundfile
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+from index.ffmpeg_waveform import PADDING_SECONDS, PREROLL_SECONDS, FFmpegWaveform
+from index.waveform import (
+    AudioError,
+    AudioErrorCode,
+    AudioMetadata,
+    Samples,
+    SndfileWaveform,
+    Waveform,
+    as_frame,
+    open_regular,
+)
+
+__all__ = [
+    "BLOCK_EXCERPTS",
+    "SILENCE_PEAK",
+    "AudioError",
+    "AudioErrorCode",
+    "AudioExcerpts",
+    "AudioMetadata",
+    "ExcerptBlock",
+    "ExcerptPlan",
+    "Excerpts",
+    "open_audio",
+]
+
+# 16 excerpts of 3 s at 16 kHz are 3 MB.
+BLOCK_EXCERPTS = 16
+
+# -80 dBFS. The dither of 16-bit audio peaks at one or two of its steps of 2^-15, which is -84 dBFS at most; whatever is
+# meant to be heard peaks far above.
+SILENCE_PEAK = 1e-4
+
+# FFmpeg's resampler weighs 16 samples to either side, in proportion more when it lowers the rate. With twice that
+# around an excerpt, the edges of what is resampled stay out of it.
+_FILTER_SAMPLES = 32
+
+# So much of a short track is held, to cut it in memory: 16 MiB, or 95 s at 44.1 kHz.
+_HELD_SAMPLES = 2**22
+
+
+@dataclass(frozen=True)
+class ExcerptPlan:
+    """Which excerpts to take of a track.
+
+    Attributes:
+        sample_rate: Of the excerpts, in Hz: the model's.
+        excerpt_samples: Length of one, at that rate.
+        excerpts_per_track: How many, evenly spread: each in the middle of one of as many equal segments. A track that
+            does not hold so many without overlap gives as many as it holds. None takes every one, side by side.
+        minimum_seconds: A file shorter than one excerpt but not shorter than this is repeated until it fills one, as a
+            sampler loops a drum hit; silence behind it would be heard as part of it. Below this it is `too_short`.
+
+    Raises:
+        ValueError: If a number is not positive.
+    """
+
+    sample_rate: int
+    excerpt_samples: int
+    excerpts_per_track: int | None = None
+    minimum_seconds: float = 0.5
+
+    def __post_init__(self) -> None:
+        numbers = (self.sample_rate, self.excerpt_samples, self.excerpts_per_track, self.minimum_seconds)
+        if any(number is not None and not number > 0 for number in numbers):
+            raise ValueError(f"every number of a plan must be positive, found {self}")
+
+    def starts(self, track_samples: int) -> Iterable[int]:
+        """Where the excerpts of a track begin, ascending, without overlap; all at `sample_rate`."""
+        whole = track_samples // self.excerpt_samples
+        if self.excerpts_per_track is None:
+            return range(0, whole * self.excerpt_samples, self.excerpt_samples)
+        count = min(self.excerpts_per_track, whole)
+        # Segment i of n has its middle at (2i + 1) / 2n of the track.
+        return [(2 * i + 1) * track_samples // (2 * count) - self.excerpt_samples // 2 for i in range(count)]
+
+
+@dataclass(frozen=True, eq=False)
+class ExcerptBlock:
+    """Up to `BLOCK_EXCERPTS` excerpts.
+
+    Attributes:
+        starts_seconds: `(n,)` float64 from the beginning of the track: exact to a sample of the plan's rate, as far as
+            the file's clock goes; Matroska's and ASF's count milliseconds.
+        samples: `(n, excerpt_samples)` float32 in [-1, 1].
+    """
+
+    starts_seconds: NDArray[np.float64]
+    samples: NDArray[np.float32]
+
+
+class Excerpts(Protocol):
+    """The excerpts of an open file, to be iterated once. `open_audio` and `decoder` both give them."""
+
+    @property
+    def metadata(self) -> AudioMetadata:
+        """What the file says of itself. Its duration is the measured one when the iteration is through."""
+
+    @property
+    def skipped_packets(self) -> int:
+        """Packets that could not be decoded so far."""
+
+    @property
+    def decoded_seconds(self) -> float:
+        """Audio that came out of the decoder so far: what the excerpts cost."""
+
+    def __iter__(self) -> Iterator[ExcerptBlock]:
+        """Blocks from the beginning of the track to its end.
+
+        Raises:
+            AudioError: too_short, or silent. Silence is certain only at the end: blocks of a file with more than
+                `BLOCK_EXCERPTS` have been given by then, and count for nothing.
+        """
+
+
+def open_audio(path: Path, plan: ExcerptPlan, *, jumps: bool = True) -> "AudioExcerpts":
+    """Open any audio file, whatever its name ends in.
+
+    Args:
+        path: A regular file.
+        plan: Which excerpts to take.
+        jumps: Whether what lies between a few excerpts may be passed over. Without, everything is decoded: slower, and
+            the same but for what a lossy decoder still remembers after a second.
+
+    Returns:
+        Its `Excerpts`, a context manager.
+
+    Raises:
+        AudioError: not_audio, no_audio_stream or undecodable.
+        OSError: If the file is not there or may not be read.
+    """
+    file = open_regular(path)
+    try:
+        try:
+            waveform: Waveform = FFmpegWaveform(file, path.name, jumps=jumps)
+        except AudioError as refusal:
+            if refusal.code is AudioErrorCode.NO_AUDIO_STREAM:
+                raise
+            try:
+                waveform = SndfileWaveform(file, path.name)
+            except soundfile.SoundFileError:
+                raise refusal from None
+    except BaseException:
+        file.close()
+        raise
+    return AudioExcerpts(waveform, plan, name=path.name)
+
+
+class AudioExcerpts:
+    """The `Excerpts` of a waveform: plans them, gathers the samples each needs, and resamples those."""
+
+    def __init__(self, waveform: Waveform, plan: ExcerptPlan, *, name: str) -> None:
+        self.metadata = waveform.metadata
+        self._waveform = waveform
+        self._plan = plan
+        self._name = name
+        # What was read from `_gathered_from` on and may be needed again, and where it begins.
+        self._held: list[tuple[int, Samples]] = []
+        self._gathered_from = 0
+        self._is_found = False
+        self._length: int | None = None
+
+    @property
+    def skipped_packets(self) -> int:
+        """Packets that could not be decoded so far."""
+        return self._waveform.skipped_packets
+
+    @property
+    def decoded_seconds(self) -> float:
+        """Audio that came out of the decoder so far: what the excerpts cost."""
+        return self._waveform.decoded_samples / self._waveform.sample_rate
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._waveform.close()
+
+    def __iter__(self) -> Iterator[ExcerptBlock]:
+        """Blocks from the beginning of the track to its end, as `Excerpts` says."""
+        audible = False
+        block: list[tuple[int, Samples]] = []
+        for start, samples in self._excerpts():
+            # The last block is held back until it is known that the track is not silent.
+            if len(block) == BLOCK_EXCERPTS:
+                yield self._block(block)
+                block = []
+            block.append((start, samples))
+            audible = audible or bool(np.abs(samples).max() >= SILENCE_PEAK)
+        if not audible:
+            raise AudioError(
+                AudioErrorCode.SILENT, f"{self._name} is silent: no peak reaches {SILENCE_PEAK:g} of full scale"
+            )
+        yield self._block(block)
+
+    def _block(self, excerpts: list[tuple[int, Samples]]) -> ExcerptBlock:
+        starts, samples = zip(*excerpts, strict=True)
+        return ExcerptBlock(np.array(starts) / self._plan.sample_rate, np.stack(samples))
+
+    def _excerpts(self) -> Iterator[tuple[int, Samples]]:
+        """Start and samples, both at the plan's rate."""
+        starts: Iterable[int] = itertools.count(0, self._plan.excerpt_samples)
+        if self._plan.excerpts_per_track is not None:
+            length = self._hold(self._plan.excerpts_per_track)
+            if length is None:
+                length = self._waveform.measure()
+                self._gathered_from = self._waveform.position
+            self._know_length(length)
+            starts = self._plan.starts(self._at_plan_rate(length))
+        given = 0
+        while given == 0:
+            planned_length = self._length
+            for start in starts:
+                samples = self._resampled(start, self._plan.excerpt_samples)
+                if self._length is not None and start + len(samples) > self._at_plan_rate(self._length):
+                    break
+                # What lies wholly in a hole is not there, rather than silent.
+                if self._is_found:
+                    given += 1
+                    yield start, samples
+            if given == 0:
+                if planned_length is None or self._length is None or self._length >= planned_length:
+                    given += 1
+                    yield 0, self._looped()
+                else:
+                    # The file claimed more than there is, and all of the excerpts lay behind its end.
+                    starts = self._plan.starts(self._at_plan_rate(self._length))
+
+    def _hold(self, excerpts: int) -> int | None:
+        """Read a short track whole, which is cheaper than to look for its end first. None if it is long."""
+        waveform = self._waveform
+        excerpt_seconds = self._plan.excerpt_samples / self._plan.sample_rate
+        limit = min(_HELD_SAMPLES, 2 * excerpts * (excerpt_seconds + PREROLL_SECONDS) * waveform.sample_rate)
+        if waveform.claimed_samples is not None and waveform.claimed_samples > limit:
+            return None
+        while (samples := waveform.read()) is not None:
+            self._held.append((waveform.position - len(samples), samples))
+            # A second more than claimed is no lie yet, but padding.
+            if waveform.position > limit + waveform.sample_rate:
+                self._held.clear()
+                return None
+        return waveform.position
+
+    def _know_length(self, samples: int) -> None:
+        self._length = samples
+        self.metadata = replace(self.metadata, duration_seconds=samples / self._waveform.sample_rate)
+
+    def _at_plan_rate(self, samples: int) -> int:
+        return samples * self._plan.sample_rate // self._waveform.sample_rate
+
+    def _looped(self) -> Samples:
+        """The one excerpt of a track shorter than an excerpt."""
+        length = self._length or 0
+        seconds = length / self._waveform.sample_rate
+        if seconds < self._plan.minimum_seconds:
+            raise AudioError(
+                AudioErrorCode.TOO_SHORT,
+                f"{self._name} lasts {seconds:.2f} s, at least {self._plan.minimum_seconds:g} s are needed",
+            )
+        whole = self._resampled(0, min(max(1, self._at_plan_rate(length)), self._plan.excerpt_samples))
+        return np.resize(whole, self._plan.excerpt_samples)
+
+    def _resampled(self, start: int, count: int) -> Samples:
+        """Samples `start` to `start + count` of the track at the plan's rate; zeros where it has none.
+
+        Rates of 44,100 and 16,000 Hz meet every 441 and 160 samples. What is resampled begins at such a meeting, so
+        that its first sample is one of the whole track's too.
+        """
+        own_rate, rate = self._waveform.sample_rate, self._plan.sample_rate
+        own_step, step = own_rate // math.gcd(own_rate, rate), rate // math.gcd(own_rate, rate)
+        margin = 0 if own_rate == rate else _FILTER_SAMPLES * math.ceil(max(1.0, own_rate / rate))
+        meeting = (start * own_step // step - margin) // own_step
+        samples = self._gather(meeting * own_step, -(-(start + count) * own_step // step) + margin)
+        if own_rate != rate:
+            resampler = AudioResampler(format="fltp", layout="mono", rate=rate)
+            frames = resampler.resample(as_frame(samples, own_rate)) + resampler.resample(None)
+            samples = np.concatenate([np.empty(0, np.float32), *(frame.to_ndarray()[0] for frame in frames)])
+        offset = start - meeting * step
+        samples = samples[offset : offset + count]
+        if len(samples) < count:
+            # FFmpeg's filters end silently when they get no memory.
+            raise MemoryError(f"the resampler gave {len(samples)} of {count} samples")
+        return np.clip(samples, -1.0, 1.0)
+
+    def _gather(self, first: int, last: int) -> Samples:
+        """Samples `first` to `last` of the track at its own rate; zeros before it, behind it and in its holes."""
+        waveform = self._waveform
+        wanted = max(first, 0)
+        # A jump decodes a pre-roll: over less than that, reading on is cheaper.
+        if not self._gathered_from <= wanted <= waveform.position + 1.5 * PREROLL_SECONDS * waveform.sample_rate:
+            self._held.clear()
+            waveform.jump(wanted)
+        self._gathered_from = wanted
+        self._held = [(position, samples) for position, samples in self._held if position + len(samples) > wanted]
+        while waveform.position < last:
+            read = waveform.read()
+            if read is None:
+                # Less than a packet's padding is no reason to change the plan: zeros fill that up.
+                if self._length is None or waveform.position < self._length - PADDING_SECONDS * waveform.sample_rate:
+                    self._know_length(waveform.position)
+                break
+            if waveform.position > wanted:
+                self._held.append((waveform.position - len(read), read))
+        self._is_found = False
+        gathered = np.zeros(last - first, dtype=np.float32)
+        for position, samples in self._held:
+            begin, end = max(position, first), min(position + len(samples), last)
+            if begin < end:
+                self._is_found = True
+                gathered[begin - first : end - first] = samples[begin - position : end - position]
+        if not np.isfinite(gathered).all():
+            # Some files of floats hold NaN, which would spread over the whole embedding.
+            np.nan_to_num(gathered, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        return gathered

@@ -1,0 +1,25 @@
+"""What can be wrong with the catalogue as a whole, or with a question put to it."""
+
+
+class CatalogueError(Exception):
+    """The catalogue cannot do what was asked; the message says what to do next."""
+
+
+class CatalogueNotMigratedError(CatalogueError):
+    """The database does not have the tables of this version of Facet."""
+
+
+class CatalogueUnavailableError(CatalogueError):
+    """The database cannot be reached, is locked for too long, or has no room left. What was written before stands."""
+
+
+class RevisionAheadError(CatalogueError):
+    """Someone has seen a revision that the catalogue has not reached: the database was replaced by an older one."""
+
+
+class TrackNotFoundError(CatalogueError):
+    """There is no track with this id."""
+
+    def __init__(self, track_id: str) -> None:
+        super().__init__(f"there is no track {track_id!r} in the catalogue")
+        self.track_id = track_id

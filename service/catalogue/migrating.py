@@ -1,0 +1,84 @@
+"""Takes a database from the tables it has to the tables this version of Facet needs, by the steps in `migrations`.
+
+`repository` calls it for a new database; `facet db upgrade` for one that is older than the program.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, inspect, text
+
+import migrations
+from service.catalogue.database import Database
+from service.catalogue.errors import CatalogueError
+from service.catalogue.tables import SCHEMA_REVISION
+
+# Any number, as long as every Facet uses the same one: whoever holds it migrates.
+_POSTGRESQL_LOCK = 0xFACE7
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What an upgrade did: from a step (None: from an empty database) to a step; the same if nothing was missing."""
+
+    before: str | None
+    after: str
+
+
+def upgrade(database: Database) -> Upgrade:
+    """Take the steps that are missing, in one transaction. Whoever comes second waits, and finds nothing missing.
+
+    Raises:
+        CatalogueError: If the database is newer than the program, or somebody else's.
+        CatalogueUnavailableError: If it cannot be written.
+    """
+    if database.file is not None:
+        try:
+            database.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CatalogueError(f"the folder {database.file.parent} cannot be made: {error.strerror}") from error
+    with _locked(database) as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
+        if before is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
+            raise CatalogueError(f"the database at {database.name} holds tables that are not Facet's; give it its own")
+        config = alembic_config(connection)
+        if before is not None:
+            _refuse_unknown(config, database, before)
+        command.upgrade(config, "head")
+    return Upgrade(before=before, after=SCHEMA_REVISION)
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration, without a file: the steps lie beside this program's own modules."""
+    config = Config()
+    # Alembic reads a percent sign as the beginning of a variable.
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _locked(database: Database) -> Iterator[Connection]:
+    """A transaction that nobody else migrates beside."""
+    engine = database.engine.execution_options(facet_writes=True)
+    with database.plainly(), engine.begin() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRESQL_LOCK})
+        yield connection
+
+
+def _refuse_unknown(config: Config, database: Database, step: str) -> None:
+    try:
+        ScriptDirectory.from_config(config).get_revision(step)
+    except CommandError as error:
+        raise CatalogueError(
+            f"the catalogue at {database.name} is at step {step}, this Facet knows steps up to {SCHEMA_REVISION}; "
+            "it was written by a newer Facet: install that one"
+        ) from error

@@ -1,0 +1,291 @@
+"""The catalogue as the rest of Facet sees it: tracks, their embeddings, and what changed since a revision.
+
+`ingest` writes through `Catalogue.writing`, the live index follows `changes_since`, the endpoints ask for tracks. The
+values that come out are plain (`records`), free of any session.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from sqlalchemy import ColumnElement, LargeBinary, exists, func, literal, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from index.subspaces import Vectors
+from service.catalogue.changes import all_embeddings, changes_since
+from service.catalogue.database import BUSY_SECONDS, Database
+from service.catalogue.errors import CatalogueNotMigratedError, TrackNotFoundError
+from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
+from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, ResultRow, StateRow, TrackRow
+from service.catalogue.writing import Writing, folded_artist
+
+if TYPE_CHECKING:  # it brings FAISS along, which commands that only look do without
+    from index.live_state import Change
+
+# A statement holds some 32,000 values at most on SQLite; more than this many keys at once are no quicker.
+KEYS_AT_ONCE = 500
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """What the catalogue knows of a path, as much as tells whether there is anything to do.
+
+    Attributes:
+        is_embedded: Whether the track is in the embedding space that was asked about.
+        has_failed: Whether the latest ingest of this file failed.
+    """
+
+    track_id: str
+    size_bytes: int
+    modified_ns: int
+    is_embedded: bool
+    has_failed: bool
+
+
+class Catalogue:
+    """The catalogue; one per process, safe to share between threads. Every method is one transaction of its own."""
+
+    def __init__(self, database: Database) -> None:
+        """Take over a database whose tables are in order; `open` sees to that."""
+        self._database = database
+        with database.reading() as session:
+            self._identity: str = session.scalars(select(StateRow.identity)).one()
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
+        """Open a catalogue.
+
+        Args:
+            url: Of SQLAlchemy: `sqlite:///file.db`, `postgresql+psycopg://user@host/name`.
+            create: Make the tables if the database is empty, and the file if there is none.
+            busy_seconds: How long to wait for another writer before giving up.
+
+        Raises:
+            CatalogueNotMigratedError: If the tables are not those of this version.
+            CatalogueUnavailableError: If the database cannot be reached.
+            CatalogueError: If the URL cannot be used.
+        """
+        database = Database(url, busy_seconds=busy_seconds)
+        try:
+            step = database.step()
+            if step is None and create:
+                # Imported only here: Alembic takes as long to load as a short command takes to run.
+                from service.catalogue.migrating import upgrade
+
+                step = upgrade(database).after
+            if step is None:
+                raise CatalogueNotMigratedError(
+                    f"there is no catalogue at {database.name} yet; `facet ingest FOLDER` makes and fills one, "
+                    "`facet db upgrade` makes an empty one"
+                )
+            if step != SCHEMA_REVISION:
+                raise CatalogueNotMigratedError(
+                    f"the catalogue at {database.name} is at step {step}, this Facet needs step {SCHEMA_REVISION}; "
+                    "run `facet db upgrade`"
+                )
+            return cls(database)
+        except BaseException:
+            database.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give every connection back. SQLite folds its log into the file when the last one is closed."""
+        self._database.close()
+
+    @property
+    def identity(self) -> str:
+        """A UUID given to the database when it was made. Revisions mean something only together with it."""
+        return self._identity
+
+    # What an index follows
+
+    def revision(self) -> int:
+        """The number of changes that an index must see, since the beginning."""
+        with self._database.reading() as session:
+            return session.scalars(select(StateRow.revision)).one()
+
+    def changes_since(self, encoder_id: str, revision: int, *, limit: int = 2000) -> "Change | None":
+        """The next changes of an embedding space, oldest first; a track's earlier ones are left out.
+
+        Where a track was deleted and put again, only the put comes; where it was put and deleted, only the delete.
+
+        Args:
+            encoder_id: The embedding space.
+            revision: Up to where the index has followed; 0 at the beginning.
+            limit: The most changes at once, at least 1.
+
+        Returns:
+            What to apply: possibly nothing, if all that happened concerns other spaces. None if nothing happened.
+
+        Raises:
+            RevisionAheadError: If the catalogue has not come that far: the index belongs to another database.
+        """
+        with self._database.reading() as session:
+            return changes_since(session, encoder_id, revision, limit=limit)
+
+    def all_embeddings(self, encoder_id: str) -> Iterator[tuple[list[str], Vectors]]:
+        """Every track's vector `(n, width)` in an embedding space, in the order of ids; memory stays flat.
+
+        For a rebuild: ask for `revision()` first, take all of this in, then follow `changes_since` that revision. What
+        changes meanwhile may or may not be in the batches; following puts it right.
+        """
+        return all_embeddings(self._database, encoder_id)
+
+    # What people and endpoints ask for
+
+    def track(self, track_id: str) -> Track:
+        """One track.
+
+        Raises:
+            TrackNotFoundError: If there is none with this id.
+        """
+        with self._database.reading() as session:
+            row = session.get(TrackRow, track_id)
+            if row is None:
+                raise TrackNotFoundError(track_id)
+            return row.as_track()
+
+    def tracks(self, track_ids: Collection[str]) -> dict[str, Track]:
+        """Tracks by id; those that are not there are left out."""
+        with self._database.reading() as session:
+            return {
+                row.id: row.as_track()
+                for some in _portions(track_ids)
+                for row in session.scalars(select(TrackRow).where(TrackRow.id.in_(some)))
+            }
+
+    def list_tracks(self, *, limit: int, after: str | None = None) -> list[Track]:
+        """Tracks in the order they were added, which is the order of their ids.
+
+        Args:
+            limit: The most to return.
+            after: The last id of the page before. It need not be there any more.
+        """
+        question = select(TrackRow).where(TrackRow.id > (after or "")).order_by(TrackRow.id).limit(limit)
+        with self._database.reading() as session:
+            return [row.as_track() for row in session.scalars(question)]
+
+    def count_tracks(self) -> int:
+        """Number of tracks."""
+        with self._database.reading() as session:
+            return session.scalars(select(func.count()).select_from(TrackRow)).one()
+
+    def count_embeddings(self, encoder_id: str) -> int:
+        """Number of tracks in an embedding space."""
+        question = select(func.count()).select_from(EmbeddingRow).where(EmbeddingRow.encoder_id == encoder_id)
+        with self._database.reading() as session:
+            return session.scalars(question).one()
+
+    def track_ids_by_artist(self, artist: str) -> list[str]:
+        """Tracks of this artist, in the order of ids; case and space around the name do not matter."""
+        question = select(TrackRow.id).where(TrackRow.artist_folded == folded_artist(artist)).order_by(TrackRow.id)
+        with self._database.reading() as session:
+            return list(session.scalars(question))
+
+    def embedding(self, track_id: str, encoder_id: str) -> TrackEmbedding | None:
+        """What a track is in an embedding space, or None if it is not in it."""
+        return self.embeddings([track_id], encoder_id).get(track_id)
+
+    def embeddings(self, track_ids: Collection[str], encoder_id: str) -> dict[str, TrackEmbedding]:
+        """What tracks are in an embedding space, by id; those that are not in it are left out."""
+        with self._database.reading() as session:
+            return {
+                row.track_id: row.as_embedding()
+                for some in _portions(track_ids)
+                for row in session.scalars(
+                    select(EmbeddingRow).where(EmbeddingRow.track_id.in_(some), EmbeddingRow.encoder_id == encoder_id)
+                )
+            }
+
+    def failures(self) -> list[IngestResult]:
+        """Files whose latest ingest failed, in the order of paths."""
+        question = select(ResultRow).where(ResultRow.outcome == Outcome.FAILED).order_by(ResultRow.path)
+        with self._database.reading() as session:
+            return [row.as_result() for row in session.scalars(question)]
+
+    def count_failures(self) -> dict[str, int]:
+        """Number of files whose latest ingest failed, by code."""
+        question = (
+            select(ResultRow.code, func.count())
+            .where(ResultRow.outcome == Outcome.FAILED)
+            .group_by(ResultRow.code)
+            .order_by(ResultRow.code)
+        )
+        with self._database.reading() as session:
+            return {code or "": count for code, count in session.execute(question)}
+
+    # What ingest needs
+
+    def known_files(self, paths: Collection[Path], encoder_id: str) -> dict[Path, KnownFile]:
+        """What the catalogue knows of these paths; those it knows no track of are left out."""
+        is_embedded = exists().where(EmbeddingRow.track_id == TrackRow.id, EmbeddingRow.encoder_id == encoder_id)
+        has_failed = exists().where(ResultRow.path == TrackRow.path, ResultRow.outcome == Outcome.FAILED)
+        with self._database.reading() as session:
+            return {
+                path: KnownFile(track_id, size_bytes, modified_ns, is_embedded=embedded, has_failed=failed)
+                for some in _portions(paths)
+                for path, track_id, size_bytes, modified_ns, embedded, failed in session.execute(
+                    select(
+                        TrackRow.path, TrackRow.id, TrackRow.size_bytes, TrackRow.modified_ns, is_embedded, has_failed
+                    ).where(TrackRow.path.in_(some))
+                )
+            }
+
+    def track_ids_under(self, path: Path) -> list[str]:
+        """Tracks whose file is this path or lies under it, in the order of ids."""
+        with self._database.reading() as session:
+            return list(
+                session.scalars(select(TrackRow.id).where(_at_or_under(TrackRow.path, path)).order_by(TrackRow.id))
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """One writing transaction: kept at the end of the block, or not at all if an exception leaves it.
+
+        Raises:
+            CatalogueUnavailableError: If the database cannot be written.
+        """
+        with self._database.writing() as session:
+            yield Writing(session)
+
+    def forget(self, track_ids: Collection[str]) -> int:
+        """Take tracks and all that belongs to them out of the catalogue; files are not touched.
+
+        Returns:
+            How many there were; unknown ids are passed over.
+        """
+        with self.writing() as writing:
+            return sum(writing.forget(some) for some in _portions(track_ids))
+
+    def forget_failures(self, paths: Collection[Path]) -> None:
+        """Keep no longer that these files failed."""
+        with self.writing() as writing:
+            for path in paths:
+                writing.forget_result(path)
+
+
+def _portions(keys: Collection[Key]) -> Iterator[list[Key]]:
+    """The keys, as many at a time as fit a statement."""
+    every = list(keys)
+    return (every[first : first + KEYS_AT_ONCE] for first in range(0, len(every), KEYS_AT_ONCE))
+
+
+def _at_or_under(column: InstrumentedAttribute[Path], path: Path) -> ColumnElement[bool]:
+    """Paths are ordered as bytes, so those in a folder stand side by side: after `folder/`, before `folder0`."""
+    inside = os.fsencode(path).rstrip(os.sep.encode()) + os.sep.encode()
+    behind = inside[:-1] + bytes([inside[-1] + 1])
+    return (column == path) | ((column >= literal(inside, LargeBinary())) & (column < literal(behind, LargeBinary())))

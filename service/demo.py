@@ -1,0 +1,61 @@
+"""A catalogue of the music that ships with Facet, for trying it out. `facet demo` makes it, then serves it."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from index.memory import give_back_memory
+from service.catalogue.database import Database
+from service.catalogue.migrating import upgrade
+from service.catalogue.records import Outcome
+from service.catalogue.repository import Catalogue
+from service.ingest.run import Ingest
+from service.listening import open_analyser
+from service.settings import SHIPPED, Settings
+
+SAMPLES = SHIPPED / "samples"
+# Every so many files it is told how far it is.
+TOLD_EVERY = 24
+
+
+def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: threading.Event) -> None:
+    """Bring the shipped samples into the catalogue of these settings; what it has is not read again.
+
+    Args:
+        settings: Of the demonstration, with a data folder of its own.
+        tell: Told in words how it goes.
+        stop: Once it is set, what is under way is finished, and no more is begun.
+
+    Raises:
+        BundleError: If the model bundle cannot be used.
+        CatalogueError: If the catalogue cannot be made or upgraded.
+        DecoderStartError: If no decoder process can be started.
+    """
+    database = Database(settings.catalogue_url)
+    try:
+        upgrade(database)
+    finally:
+        database.close()
+    with (
+        open_analyser(settings, workers=settings.threads) as analyser,
+        Catalogue.open(settings.catalogue_url) as catalogue,
+        ThreadPoolExecutor(settings.threads) as executor,
+    ):
+        ingest = Ingest(
+            catalogue,
+            analyser,
+            encoder_id=analyser.bundle.encoder_id,
+            executor=executor,
+            workers=settings.threads,
+        )
+        outcomes: Counter[Outcome] = Counter()
+        for result in ingest.run([SAMPLES], stop=stop, ignored=lambda _: None):
+            if result.outcome is Outcome.ADDED and not outcomes[Outcome.ADDED]:
+                tell("Listening to the music that ships with Facet; this happens once.")
+            outcomes[result.outcome] += 1
+            if result.outcome is Outcome.FAILED:
+                tell(f"  {result.path.name} failed: {result.message}")
+            elif outcomes[Outcome.ADDED] and outcomes.total() % TOLD_EVERY == 0:
+                tell(f"  {outcomes.total()} tracks")
+    give_back_memory()

@@ -1,0 +1,78 @@
+"""Why a request is refused, in the words of the domain. `problems` alone knows which HTTP status each one is."""
+
+from collections.abc import Collection
+from typing import ClassVar
+
+
+class RefusalError(Exception):
+    """The request cannot be answered as it was asked. `code` is stable, for programs."""
+
+    code: ClassVar[str]
+
+
+class UnknownNameError(RefusalError):
+    """A name was given that does not exist, though similar ones may.
+
+    Attributes:
+        found: What was given.
+        known: All names that exist.
+    """
+
+    def __init__(self, message: str, *, found: str, known: Collection[str]) -> None:
+        super().__init__(message)
+        self.found = found
+        self.known = tuple(known)
+
+
+class UnknownParameterError(UnknownNameError):
+    """The call has no such query parameter."""
+
+    code = "unknown_parameter"
+
+
+class UnknownTagError(UnknownNameError):
+    """The bundle has no such tag."""
+
+    code = "unknown_tag"
+
+
+class InvalidParameterError(RefusalError):
+    """A query parameter's value means nothing."""
+
+    code = "invalid_parameter"
+
+
+class ConflictingParametersError(RefusalError):
+    """Two parameters exclude each other."""
+
+    code = "conflicting_parameters"
+
+
+class InvalidCursorError(RefusalError):
+    """A cursor is damaged, or belongs to another question."""
+
+    code = "invalid_cursor"
+
+
+class NoDirectionError(RefusalError):
+    """The example sounds of nothing in the dimensions asked for, so nothing is nearer to it than anything else."""
+
+    code = "no_direction"
+
+
+class TrackNotEmbeddedError(RefusalError):
+    """The track is in the catalogue, but not in the embedding space of the bundle that answers."""
+
+    code = "track_not_embedded"
+
+
+class NotReadyError(RefusalError):
+    """The service cannot answer at this moment, and will by itself."""
+
+    code = "not_ready"
+
+
+class TooBusyError(RefusalError):
+    """More clips wait for their analysis than can be worked off soon."""
+
+    code = "too_busy"

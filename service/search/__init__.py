@@ -1,0 +1,1 @@
+"""Questions: by a clip, by tags, by a track of the catalogue."""

@@ -1,0 +1,46 @@
+"""The parameters that say how much each dimension counts. `endpoints` depends on what is read here."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from service.paging import LONGEST_TEXT
+from service.resources import OpenResources
+from service.search.weights import read_weights
+
+WeightsText = Annotated[
+    str | None,
+    Query(
+        alias="weights",
+        max_length=LONGEST_TEXT,
+        description="How much each dimension counts; one that is left out counts nothing. "
+        "Without this, all dimensions in question count alike.",
+        examples=["mood:1,genre:0.5"],
+    ),
+]
+
+
+def read_example_weights(
+    resources: OpenResources,
+    dimension: Annotated[
+        list[str] | None,
+        Query(
+            description="Only this dimension counts. Given several times, those dimensions count alike. "
+            "Excludes `weights`.",
+            examples=["instrument"],
+        ),
+    ] = None,
+    weights: WeightsText = None,
+) -> Mapping[str, float] | None:
+    """Weight by dimension for a question by example; None: all count alike."""
+    return read_weights(resources.bundle.subspaces, dimensions=dimension or (), weights=weights)
+
+
+def read_tag_weights(resources: OpenResources, weights: WeightsText = None) -> Mapping[str, float] | None:
+    """Weight by dimension for a question by tags; None: every dimension that has one of the tags counts alike."""
+    return read_weights(resources.bundle.subspaces, dimensions=(), weights=weights)
+
+
+ExampleWeights = Annotated[Mapping[str, float] | None, Depends(read_example_weights)]
+TagWeights = Annotated[Mapping[str, float] | None, Depends(read_tag_weights)]

@@ -1,0 +1,1 @@
+"""Tracks of the catalogue: what they are, their tags, their sound."""

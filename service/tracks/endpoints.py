@@ -1,0 +1,91 @@
+"""The calls about the catalogue's tracks."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header
+from starlette.responses import Response, StreamingResponse
+
+from service.cursors import read_cursor, write_cursor
+from service.paging import WantedPage
+from service.problems import documented, problem_response
+from service.refusals import InvalidCursorError
+from service.resources import OpenResources
+from service.tracks.audio_file import RangeNotSatisfiableError, open_audio, requested_part
+from service.tracks.identity import TrackId, is_track_id
+from service.tracks.schemas import TrackDetail, TrackList, TrackSummary
+from service.vocabulary.schemas import heard_tags
+
+router = APIRouter(tags=["tracks"])
+
+# All that decides the order of the list of tracks.
+_QUESTION = {"list": "tracks"}
+_WHOLE_OR_PART: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
+    206: {"description": "The bytes asked for", "content": {"audio/*": {}}},
+    304: {"description": "The file is still the one with the entity tag given"},
+}
+
+
+@router.get("/tracks", responses=documented("invalid_parameter", "invalid_cursor"))
+def list_tracks(resources: OpenResources, page: WantedPage) -> TrackList:
+    """The catalogue, in the order in which tracks were added."""
+    after: str | None = None
+    if page.cursor is not None:
+        after = read_cursor(_QUESTION, page.cursor).get("track_id")
+        if not (isinstance(after, str) and is_track_id(after)):
+            raise InvalidCursorError("the cursor is damaged; begin again without one")
+    tracks = resources.catalogue.list_tracks(limit=page.limit + 1, after=after)
+    shown = tracks[: page.limit]
+    return TrackList(
+        items=[TrackSummary.of(track) for track in shown],
+        next_cursor=write_cursor(_QUESTION, {"track_id": shown[-1].id}) if len(tracks) > page.limit else None,
+    )
+
+
+@router.get("/tracks/{track_id}", responses=documented("track_not_found"))
+def get_track(track_id: TrackId, resources: OpenResources) -> TrackDetail:
+    """A track and the tags the model hears in it."""
+    track = resources.catalogue.track(track_id)
+    embedding = resources.catalogue.embedding(track_id, resources.bundle.encoder_id)
+    tags = [] if embedding is None else heard_tags(resources.bundle.tags, embedding.tag_probabilities)
+    return TrackDetail(**TrackSummary.of(track).model_dump(), tags=tags)
+
+
+@router.get(
+    "/tracks/{track_id}/audio",
+    response_class=Response,
+    responses={
+        **documented("track_not_found", "audio_missing", "audio_changed", "range_not_satisfiable"),
+        **_WHOLE_OR_PART,
+    },
+)
+def get_audio(
+    track_id: TrackId,
+    resources: OpenResources,
+    range_header: Annotated[str | None, Header(alias="Range", description="Such as `bytes=0-1023`.")] = None,
+    if_range: Annotated[str | None, Header(alias="If-Range")] = None,
+    if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+) -> Response:
+    """The track's sound, as its file has it."""
+    audio = open_audio(resources.catalogue.track(track_id))
+    headers = {"Accept-Ranges": "bytes", "ETag": audio.etag, "X-Content-Type-Options": "nosniff"}
+    if if_none_match is not None and (if_none_match.strip() == "*" or audio.etag in if_none_match):
+        audio.file.close()
+        return Response(status_code=304, headers=headers)
+    try:
+        part = requested_part(audio, range_header=range_header, if_range=if_range)
+    except RangeNotSatisfiableError as error:
+        audio.file.close()
+        return problem_response(
+            error.code, str(error), headers={**headers, "Content-Range": f"bytes */{error.size_bytes}"}
+        )
+    whole = range(audio.size_bytes)
+    headers["Content-Length"] = str(len(whole if part is None else part))
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{audio.size_bytes}"
+    return StreamingResponse(
+        audio.read(whole if part is None else part),
+        status_code=200 if part is None else 206,
+        headers=headers,
+        media_type=audio.media_type,
+    )

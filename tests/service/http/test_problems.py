@@ -1,0 +1,279 @@
+"""Every refusal is a problem with its code, says what was wrong, and is documented where it can happen."""
+
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from index.audio import AudioErrorCode
+from service.problems import KINDS, nearest_names
+from service.refusals import RefusalError
+from service.settings import Settings
+from tests.service.http.running import Service, encoded, ingested, running_service, tune
+from tests.service.http.tiny_bundle import SLICES, TAGS, write_tiny_bundle
+
+GONE = "00000000-0000-7000-8000-000000000000"
+SOUND = encoded(tune(np.random.default_rng(3)))
+CLIP = {"files": {"file": ("clip", SOUND)}}
+RAW = {"content-type": "multipart/form-data; boundary=b"}
+
+
+def multipart(*parts: str, end: str = "--b--\r\n") -> bytes:
+    return ("".join(f"--b\r\n{part}\r\n" for part in parts) + end).encode()
+
+
+def disposition(name: str, content: str = "x", *, filename: str | None = "a.wav") -> str:
+    file = "" if filename is None else f'; filename="{filename}"'
+    return f'Content-Disposition: form-data; name="{name}"{file}\r\n\r\n{content}'
+
+
+REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
+    ("unknown_parameter", 400, "GET", "/search?tag=rock&dimensions=x", {}),
+    ("unknown_parameter", 400, "GET", "/tracks?offset=3", {}),
+    ("unknown_parameter", 400, "GET", "/livez?x=1", {}),
+    ("unknown_parameter", 400, "GET", "/docs?x=1", {}),
+    ("unknown_parameter", 400, "GET", f"/tracks/{GONE}?limit=1", {}),
+    ("unknown_parameter", 400, "GET", "/search?tag=rock&dimension=x", {}),
+    ("unknown_parameter", 400, "POST", "/similar?exclude_same_artist=true", CLIP),
+    ("unknown_parameter", 400, "POST", "/tags?limit=1", CLIP),
+    ("invalid_parameter", 400, "GET", "/search", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&limit=0", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&limit=101", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&limit=ten", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&limit=1&limit=2", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x:1,x:2", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x:-1", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x:nan", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x:0", {}),
+    ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x", {}),
+    ("invalid_parameter", 400, "GET", f"/tracks/{GONE}/similar?exclude_same_artist=perhaps", {}),
+    ("conflicting_parameters", 400, "POST", "/similar?dimension=x&weights=x:1", CLIP),
+    ("conflicting_parameters", 400, "GET", "/search?tag=rock&weights=era:1", {}),
+    ("conflicting_parameters", 400, "GET", "/search?tag=rock&weights=groove:tight:1,era:1", {}),
+    ("invalid_cursor", 400, "GET", "/search?tag=rock&cursor=xyz", {}),
+    ("invalid_cursor", 400, "GET", "/search?tag=rock&cursor=W10", {}),
+    ("invalid_cursor", 400, "GET", "/tracks?cursor=%C3%A9", {}),
+    ("unknown_tag", 400, "GET", "/search?tag=electronica", {}),
+    ("unknown_dimension", 400, "POST", "/similar?dimension=eras", CLIP),
+    ("unknown_dimension", 400, "GET", f"/tracks/{GONE}/similar?weights=eras:1", {}),
+    ("not_found", 404, "GET", "/nothing", {}),
+    ("not_found", 404, "GET", "/tracks/", {}),
+    ("not_found", 404, "GET", "/static-offline-docs/nothing.js", {}),
+    ("track_not_found", 404, "GET", f"/tracks/{GONE}", {}),
+    ("track_not_found", 404, "GET", "/tracks/%00", {}),
+    ("track_not_found", 404, "GET", f"/tracks/{GONE}/similar", {}),
+    ("track_not_found", 404, "GET", f"/tracks/{GONE}/audio", {}),
+    ("method_not_allowed", 405, "POST", "/search?tag=rock", {}),
+    ("method_not_allowed", 405, "GET", "/similar", {}),
+    ("method_not_allowed", 405, "DELETE", f"/tracks/{GONE}", {}),
+    ("not_multipart", 415, "POST", "/similar", {}),
+    ("not_multipart", 415, "POST", "/similar", {"content": SOUND, "headers": {"content-type": "audio/wav"}}),
+    ("not_multipart", 415, "POST", "/tags", {"json": {}}),
+    (
+        "malformed_upload",
+        400,
+        "POST",
+        "/similar",
+        {"content": b"x", "headers": {"content-type": "multipart/form-data"}},
+    ),
+    ("malformed_upload", 400, "POST", "/similar", {"content": b"no boundary", "headers": RAW}),
+    ("malformed_upload", 400, "POST", "/similar", {"content": multipart(disposition("file"), end=""), "headers": RAW}),
+    ("malformed_upload", 400, "POST", "/similar", {"content": multipart("A: b\r\n\r\nx"), "headers": RAW}),
+    ("missing_file", 400, "POST", "/similar", {"content": multipart(), "headers": RAW}),
+    ("missing_file", 400, "POST", "/similar", {"content": b"", "headers": RAW}),
+    (
+        *("missing_file", 400, "POST", "/similar"),
+        {"content": multipart(disposition("file", filename=None)), "headers": RAW},
+    ),
+    ("unknown_field", 400, "POST", "/similar", {"files": {"fiel": SOUND}}),
+    ("unknown_field", 400, "POST", "/similar", {"files": {"file": SOUND}, "data": {"dimension": "era"}}),
+    ("several_files", 400, "POST", "/tags", {"files": [("file", SOUND), ("file", SOUND)]}),
+    ("empty_file", 400, "POST", "/tags", {"files": {"file": b""}}),
+    ("upload_too_large", 413, "POST", "/similar", {"files": {"file": bytes(2**20 + 1)}}),
+    ("not_audio", 415, "POST", "/similar", {"files": {"file": b"Thirty spokes share one hub."}}),
+    ("too_short", 422, "POST", "/similar", {"files": {"file": encoded(np.full(800, 0.5, np.float32))}}),
+    ("silent", 422, "POST", "/tags", {"files": {"file": encoded(np.zeros(24_000, np.float32))}}),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "method", "address", "options"), REFUSED)
+def test_what_is_wrong_is_refused_with_its_code(
+    shared: Service, *, code: str, status: int, method: str, address: str, options: dict[str, Any]
+) -> None:
+    assert_problem(shared.request(method, address, **options), code, status)
+
+
+def assert_problem(answer: httpx.Response, code: str, status: int) -> dict[str, Any]:
+    problem = dict(answer.json())
+    assert (problem["code"], answer.status_code) == (code, status), problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:facet:problem:{code}"
+    assert problem["title"] == KINDS[code].title
+    assert problem["detail"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("address", "nearest", "known"),
+    [
+        ("/search?tag=Electronik", ["electronic"], [name for name, _ in TAGS]),
+        ("/search?tag=rok", ["rock"], [name for name, _ in TAGS]),
+        ("/search?tag=zzz", [], [name for name, _ in TAGS]),
+        ("/search?tags=rock", ["tag"], ["tag", "weights", "limit", "cursor"]),
+        (f"/tracks/{GONE}/similar?dimension=KLANGFARBE", ["klang farbe"], list(SLICES)),
+        (f"/tracks/{GONE}/similar?weights=groove-tight:1", ["groove:tight"], list(SLICES)),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_and_all_known(
+    shared: Service, address: str, nearest: list[str], known: list[str]
+) -> None:
+    problem = shared.get(address).json()
+    assert problem["nearest"] == nearest
+    assert problem["known"] == known
+
+
+def test_of_names_that_differ_only_in_case_both_are_known() -> None:
+    assert nearest_names("hous", ["house", "HOUSE", "horse"])[0] in {"house", "HOUSE"}
+
+
+def test_the_order_of_parts_and_capital_letters_in_headers_do_not_matter(shared: Service) -> None:
+    body = b'--B\r\nCONTENT-disposition: form-data; FILENAME="x"; name="file"\r\n\r\n' + SOUND + b"\r\n--B--"
+    answer = shared.request(
+        "POST", "/tags", content=body, headers={"content-type": "Multipart/Form-Data; boundary=B; charset=utf-8"}
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_method_that_is_not_answered_is_told_which_are(shared: Service) -> None:
+    answer = shared.request("DELETE", "/search")
+    assert answer.headers["allow"] == "GET"
+
+
+def test_every_reason_of_the_decoder_is_a_kind_of_problem() -> None:
+    assert {code.value for code in AudioErrorCode} <= set(KINDS)
+
+
+def test_every_refusal_of_the_domain_is_a_kind_of_problem(shared: Service) -> None:
+    assert shared  # everything is imported
+
+    def codes(kind: type[RefusalError]) -> set[str]:
+        own = {kind.code} if hasattr(kind, "code") else set()
+        return own.union(*(codes(each) for each in kind.__subclasses__()))
+
+    assert codes(RefusalError) <= set(KINDS)
+
+
+def test_a_decoder_that_takes_too_long_is_a_problem(settings: Settings) -> None:
+    with running_service(settings.model_copy(update={"decode_seconds": 1e-6})) as service:
+        assert_problem(service.post_clip("/similar", SOUND), "timed_out", 422)
+
+
+def test_a_track_of_another_model_s_catalogue_is_a_conflict(settings: Settings, tmp_path: Path) -> None:
+    other = settings.model_copy(update={"model": write_tiny_bundle(tmp_path / "other", seed=2)})
+    (tmp_path / "one.wav").write_bytes(SOUND)
+    ingested(other, tmp_path / "one.wav")
+    with running_service(other) as service:
+        statuses: dict[int, list[httpx.Response]] = {}
+        for track in service.every_item("/tracks", limit=100):
+            answer = service.get(f"/tracks/{track['id']}/similar")
+            statuses.setdefault(answer.status_code, []).append(answer)
+            assert bool(service.get(f"/tracks/{track['id']}").json()["tags"]) == (answer.status_code == 200)
+        assert len(statuses[200]) == 1
+        for answer in statuses[409]:
+            assert_problem(answer, "track_not_embedded", 409)
+
+
+def test_an_example_without_a_direction_is_a_problem(settings: Settings) -> None:
+    with sqlite3.connect(settings.data_dir / "catalogue.db") as database:
+        track_id, vector = database.execute("SELECT track_id, vector FROM embeddings LIMIT 1").fetchone()
+        numbers = np.frombuffer(vector, "<f4").copy()
+        numbers[slice(*SLICES["era"])] = 0
+        database.execute("UPDATE embeddings SET vector = ? WHERE track_id = ?", (numbers.tobytes(), track_id))
+    with running_service(settings) as service:
+        assert_problem(service.get(f"/tracks/{track_id}/similar?dimension=era"), "no_direction", 422)
+        mixed = service.get(f"/tracks/{track_id}/similar?weights=era:1,x:1")
+        assert "era" not in mixed.json()["items"][0]["dimensions"]
+
+
+def test_a_mistake_of_the_service_leaks_nothing(settings: Settings) -> None:
+    with sqlite3.connect(settings.data_dir / "catalogue.db") as database:
+        (track_id,) = database.execute("SELECT id FROM tracks LIMIT 1").fetchone()
+        database.execute("UPDATE tracks SET added_at = 'no moment' WHERE id = ?", (track_id,))
+    with running_service(settings) as service:
+        answer = service.get(f"/tracks/{track_id}")
+        problem = assert_problem(answer, "internal_error", 500)
+        assert "moment" not in answer.text
+        assert set(problem) == {"type", "title", "status", "detail", "code"}
+
+
+def test_a_catalogue_out_of_reach_is_said_and_recovered_from(service: Service) -> None:
+    database = sqlite3.connect(service.settings.data_dir / "catalogue.db", isolation_level=None)
+    database.execute("ALTER TABLE catalogue_state RENAME TO hidden_state")
+    database.execute("ALTER TABLE tracks RENAME TO hidden_tracks")
+    answer = _until(lambda: service.get("/readyz"), 503)
+    problem = assert_problem(answer, "not_ready", 503)
+    assert problem["checks"]["database"]["ready"] is False
+    assert "catalogue cannot be read" in problem["checks"]["database"]["reason"]
+    assert int(answer.headers["retry-after"]) > 0
+    answer = service.get("/tracks")
+    assert_problem(answer, "not_ready", 503)
+    assert "sqlite" not in answer.text
+    assert service.get("/livez").status_code == 200
+    database.execute("ALTER TABLE hidden_state RENAME TO catalogue_state")
+    database.execute("ALTER TABLE hidden_tracks RENAME TO tracks")
+    database.close()
+    _until(lambda: service.get("/readyz"), 200)
+    assert service.get("/tracks").status_code == 200
+
+
+def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> None:
+    document = shared.get("/openapi.json").json()
+    assert "Problem" in document["components"]["schemas"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+    documented: set[str] = set()
+    for path, calls in document["paths"].items():
+        for method, call in calls.items():
+            responses = call["responses"]
+            assert "default" in responses
+            for status, response in responses.items():
+                if status not in {"200", "206", "304"}:
+                    schema = response["content"]["application/problem+json"]["schema"]
+                    assert schema == {"$ref": "#/components/schemas/Problem"}
+                    documented.update(re.findall(r"`(\w+)`", response["description"]))
+            for code, status, refused_method, address, _ in REFUSED:
+                template = re.sub(r"/tracks/[^/?]+", "/tracks/{track_id}", address).partition("?")[0]
+                if (template, refused_method.lower()) == (path, method) and status != 405:
+                    assert f"`{code}`" in responses[str(status)]["description"], (path, code)
+    # These two are of no call: there is none at that address, or none of that method.
+    assert documented == set(KINDS) - {"not_found", "method_not_allowed"}
+
+
+def test_the_documentation_loads_nothing_from_another_host(shared: Service) -> None:
+    page = shared.get("/docs").text
+    assert "swagger-ui-bundle.js" in page
+    addresses = re.findall(r"""(?:src|href)\s*=\s*["']([^"']+)|url\(([^)]+)\)""", page)
+    assert addresses
+    for address in (first or second for first, second in addresses):
+        assert address.startswith("/")
+        assert not address.startswith("//")
+        assert shared.get(address).status_code == 200
+    assert "://" not in page
+    # Swagger's own badge would ask a validator elsewhere.
+    assert '"validatorUrl": null' in page
+    assert "url(http" not in shared.get("/static-offline-docs/swagger-ui.css").text
+
+
+def _until(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
+    deadline = time.monotonic() + 5
+    while (answer := ask()).status_code != status:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.02)
+    return answer

@@ -1,0 +1,103 @@
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from index.subspaces import Vectors
+from service.catalogue.errors import CatalogueNotMigratedError
+from service.catalogue.repository import Catalogue
+from service.settings import Settings
+from tests.service.small_facet import SmallBundle, write_tone
+
+REPOSITORY = Path(__file__).parents[2]
+FILES = 150
+KILLS = 5
+
+
+def start_ingest(music: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.service.small_facet", "ingest", str(music)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def content(data_dir: Path) -> dict[Path, tuple[str, Vectors]]:
+    """Id and vector of every file's track; no file has two."""
+    try:
+        with Catalogue.open(Settings(data_dir=data_dir).catalogue_url) as catalogue:
+            tracks = catalogue.list_tracks(limit=10_000)
+            embeddings = catalogue.embeddings([track.id for track in tracks], SmallBundle().encoder_id)
+    except CatalogueNotMigratedError:
+        return {}
+    assert len({track.path for track in tracks}) == len(tracks) == len(embeddings)
+    return {track.path: (track.id, embeddings[track.id].vector) for track in tracks}
+
+
+def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    music = tmp_path.resolve() / "music"
+    for number in range(FILES):
+        write_tone(music / f"{number // 10}" / f"{number}.wav", 150 + 20 * number)
+    for number in range(0, FILES, 10):
+        shutil.copy(music / f"{number // 10}" / f"{number}.wav", music / f"copy of {number}.wav")
+    monkeypatch.setenv("FACET_THREADS", "2")
+    # 150 contents of 20 ms on 2 threads: 1.5 seconds of work, written to the catalogue about every half.
+    monkeypatch.setenv("SMALL_ANALYSER_SECONDS", "0.02")
+    monkeypatch.setenv("SMALL_ANALYSER_TELLS", "1")
+    monkeypatch.setenv("FACET_DATA_DIR", str(tmp_path / "killed"))
+    database = tmp_path / "killed" / "catalogue.db"
+    rng = random.Random(20)
+    seen: dict[Path, str] = {}
+    progress = []
+    for kill in range(KILLS):
+        process = start_ingest(music)
+        assert process.stderr is not None
+        if kill == 0:
+            # This one meets the making of the tables.
+            while not database.exists():
+                assert process.poll() is None
+                time.sleep(0.002)
+        else:
+            # So many files after it began to listen, and then some: anywhere between and within transactions.
+            unheard = FILES - len(seen)
+            for _ in range(rng.randint(1, max(1, unheard * 2 // 3))):
+                assert process.stderr.readline().startswith("listening to")
+        time.sleep(rng.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=30)
+        assert process.returncode == -signal.SIGKILL
+        ids = {path: track_id for path, (track_id, _) in content(tmp_path / "killed").items()}
+        # What was there stays what it was.
+        assert seen.items() <= ids.items()
+        seen = ids
+        progress.append(len(ids))
+    assert any(0 < count < FILES for count in progress), f"no kill came amid the work: {progress}"
+    monkeypatch.delenv("SMALL_ANALYSER_TELLS")
+    process = start_ingest(music)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
+
+    monkeypatch.setenv("FACET_DATA_DIR", str(tmp_path / "whole"))
+    process = start_ingest(music)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    killed, whole = content(tmp_path / "killed"), content(tmp_path / "whole")
+    assert killed.keys() == whole.keys()
+    assert len(killed) == FILES + FILES // 10
+    assert all(np.array_equal(killed[path][1], whole[path][1]) for path in whole)
+    assert seen.items() <= {path: track_id for path, (track_id, _) in killed.items()}.items()
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
