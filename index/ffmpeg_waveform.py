@@ -78,7 +78,6 @@ class FFmpegWaveform:
 
     Raises:
         AudioError: not_audio, no_audio_stream or undecodable.
-        OSError: If the file cannot be read.
     """
 
     def __init__(self, file: FileIO, name: str, *, jumps: bool = True) -> None:
@@ -121,9 +120,10 @@ class FFmpegWaveform:
                 metadata_errors="surrogateescape",
                 options={"fd": str(self._file.fileno()), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS},
             )
-        except (MemoryError, OSError):
+        except MemoryError:
             raise
         except av.error.FFmpegError as error:
+            # The file is open: whatever errno a demuxer chooses, it speaks of the content.
             raise AudioError(AudioErrorCode.NOT_AUDIO, f"{self._name} is in no audio format known here") from error
         stream = self._container.streams.best("audio")
         if not isinstance(stream, AudioStream):

@@ -112,7 +112,7 @@ class Ingest:
             if stop.is_set():
                 self._drop_what_has_not_begun()
             else:
-                yield from self._take_in(found, ignored)
+                yield from self._take_in(found, stop, ignored)
             if not (self._hashing or self._analysing or self._batch):
                 return
             self._collect()
@@ -122,14 +122,16 @@ class Ingest:
             if self._batch and (is_due or is_short):
                 yield from self._settle(begin=not stop.is_set())
 
-    def _take_in(self, found: Iterator[Found], ignored: Callable[[Path], None]) -> Iterator[IngestResult]:
+    def _take_in(
+        self, found: Iterator[Found], stop: threading.Event, ignored: Callable[[Path], None]
+    ) -> Iterator[IngestResult]:
         """Give the executor its fill of files that are new or were written to."""
         twins = sum(len(files) for files in self._twins.values())
         under_way = len(self._hashing) + len(self._analysing) + len(self._batch) + twins
         for _ in range(TASKS_PER_WORKER * self._workers - under_way):
             while not self._waiting:
                 some = list(islice(found, PATHS_AT_ONCE))
-                if not some:
+                if not some or stop.is_set():
                     return
                 yield from self._look_up(some, ignored)
             path = self._waiting.popleft()

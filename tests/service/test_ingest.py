@@ -530,6 +530,21 @@ def test_two_ingests_at_once_keep_each_file_once(library: Library, catalogue_url
     assert library.catalogue.count_embeddings(ENCODER) == 41
 
 
+def test_a_run_that_finds_nothing_to_do_stops_too(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.ingest.run.PATHS_AT_ONCE", 5)
+    for number in range(30):
+        library.tone(f"{number}.wav", 200 + 10 * number)
+    library.ingest()
+    stop = threading.Event()
+    seen = []
+    with ThreadPoolExecutor(2) as executor:
+        run = Ingest(library.catalogue, library.analyser, encoder_id=ENCODER, executor=executor, workers=2)
+        for result in run.run([library.root], stop=stop, ignored=library.ignored.append):
+            seen.append(result)
+            stop.set()
+    assert len(seen) == 5
+
+
 def test_a_run_that_is_to_stop_finishes_what_is_under_way_and_begins_no_more(library: Library) -> None:
     for number in range(100):
         library.tone(f"{number:03}.wav", 200 + 10 * number)
