@@ -25,13 +25,16 @@ class Verb:
 
 
 VERBS: Mapping[str, Verb] = {
-    "ingest": Verb("service.commands", "ingest", "Bring files and folders of music into the catalogue."),
-    "forget": Verb("service.commands", "forget", "Take tracks out of the catalogue; their files stay."),
-    "list": Verb("service.commands", "list_", "Show the catalogue, or what could not be ingested."),
-    "serve": Verb("service.serve_commands", "serve", "Answer questions over HTTP."),
-    "demo": Verb("service.serve_commands", "demo", "Answer questions about the music that ships with Facet."),
-    "index": Verb("service.serve_commands", "index", "Rebuild or verify the index of the catalogue."),
-    "db": Verb("service.commands", "db", "Look after the catalogue's database."),
+    "ingest": Verb("service.commands.catalogue", "ingest", "Bring files and folders of music into the catalogue."),
+    "forget": Verb("service.commands.catalogue", "forget", "Take tracks out of the catalogue; their files stay."),
+    "list": Verb("service.commands.catalogue", "list_", "Show the catalogue, or what could not be ingested."),
+    "serve": Verb("service.commands.serving", "serve", "Answer questions over HTTP."),
+    "demo": Verb("service.commands.serving", "demo", "Answer questions about the music that ships with Facet."),
+    "index": Verb("service.commands.serving", "index", "Rebuild or verify the index of the catalogue."),
+    "db": Verb("service.commands.catalogue", "db", "Look after the catalogue's database."),
+    "dataset": Verb(
+        "training.dataset_commands", "dataset", "Read labelled music and write it as a manifest.", extra="training"
+    ),
     "export": Verb("training.commands", "export", "Make a model bundle.", extra="training"),
 }
 

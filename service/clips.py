@@ -14,8 +14,8 @@ from index.analysis import Analyser
 from index.audio import AudioError
 from index.memory import give_back_memory
 from index.subspaces import Vectors
-from service.refusals import TooBusyError
-from service.uploads import Clip
+from service.http.refusals import TooBusyError
+from service.http.uploads import Clip
 
 # Some 2 kB each.
 REMEMBERED = 256

@@ -1,13 +1,40 @@
-"""Opens what listens to music, as the settings say: the model bundle and the decoder. Ingest begins here."""
+"""Opens what listens to music, as the settings say: the model bundle and the decoder. Ingest and service begin here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 from index.analysis import Analyser
 from index.decoder import DecodeLimits, Decoder
-from index.model import Device, ModelBundle
+from index.model import ModelBundle
 from service.settings import Settings
+
+
+def open_bundle(settings: Settings, *, threads: int) -> ModelBundle:
+    """The bundle that embeds and answers.
+
+    Args:
+        settings: Which one, and on which device.
+        threads: That one call of its encoder may use.
+
+    Raises:
+        BundleError: If it cannot be used.
+        DeviceUnavailableError: If the device is not to be had.
+    """
+    return ModelBundle.open(settings.model, threads=threads, device=settings.device)
+
+
+def open_decoder(settings: Settings, *, processes: int, file_bytes: int) -> Decoder:
+    """A decoder whose children start when they are needed.
+
+    Args:
+        settings: What one file may cost.
+        processes: Children at most.
+        file_bytes: Largest file that is opened at all.
+    """
+    limits = DecodeLimits(
+        seconds=settings.decode_seconds, memory_bytes=settings.decode_memory_bytes, file_bytes=file_bytes
+    )
+    return Decoder(limits, processes=processes)
 
 
 @contextmanager
@@ -20,9 +47,6 @@ def open_analyser(settings: Settings, *, workers: int) -> Iterator[Analyser]:
     Raises:
         BundleError: If the model bundle cannot be used.
     """
-    bundle = ModelBundle.open(settings.model, threads=1, device=cast("Device", settings.device))
-    limits = DecodeLimits(
-        seconds=settings.decode_seconds, memory_bytes=settings.decode_memory_bytes, file_bytes=settings.track_bytes
-    )
-    with Decoder(limits, processes=workers) as decoder:
+    bundle = open_bundle(settings, threads=1)
+    with open_decoder(settings, processes=workers, file_bytes=settings.track_bytes) as decoder:
         yield Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)

@@ -29,9 +29,7 @@ class Settings(BaseSettings):
         default=SHIPPED / "models" / "musicnn-msd",
         description="Folder of the model bundle that embeds and answers.",
     )
-    device: Annotated[str, Field(pattern="^(cpu|cuda)$")] = Field(
-        default="cpu", description="Where the model runs: cpu or cuda."
-    )
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the model runs: cpu or cuda.")
     threads: Annotated[int, Field(ge=1)] = Field(
         default_factory=lambda: os.cpu_count() or 1,
         description="Threads for embedding and search, and decoder processes of an ingest. Default: one per core.",

@@ -38,7 +38,7 @@ def test_help_names_every_verb_and_imports_none() -> None:
 
 def test_serving_imports_neither_torch_nor_training() -> None:
     done = python(
-        "import sys, service.serving, service.serve_commands\n"
+        "import sys, service.http.serving, service.commands.serving\n"
         "heavy = {'torch', 'training', 'onnx', 'scipy'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )

@@ -3,6 +3,7 @@
 A vocabulary of your own is a file like those in `vocabularies/`: any number of dimensions, any number of tags.
 """
 
+import difflib
 import tomllib
 from collections import Counter
 from dataclasses import dataclass
@@ -111,3 +112,21 @@ def read_vocabulary(path: Path) -> Vocabulary:
         raise VocabularyError(f"{path}: {place}: {first['msg']}") from error
     except VocabularyError as error:
         raise VocabularyError(f"{path}: {error}") from error
+
+
+def find_vocabulary(name: str) -> Vocabulary:
+    """Read a vocabulary by the name of one that ships, or by the path of a file, which ends in .toml.
+
+    Raises:
+        VocabularyError: If there is none of that name; as `read_vocabulary` else.
+    """
+    if name.endswith(".toml"):
+        return read_vocabulary(Path(name))
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.toml"))
+    if name not in shipped:
+        near = difflib.get_close_matches(name, shipped, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise VocabularyError(
+            f"there is no vocabulary {name!r} among {', '.join(shipped)}{hint} A file's name ends in .toml"
+        )
+    return read_vocabulary(SHIPPED / f"{name}.toml")

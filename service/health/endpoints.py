@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
 from service.health.schemas import Check, Readiness
-from service.problems import documented, problem_response
-from service.resources import OpenResources, Resources
+from service.http.problems import documented, problem_response
+from service.http.resources import OpenResources, Resources
 
 router = APIRouter(tags=["health"])
 

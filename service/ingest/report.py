@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.catalogue.records import IngestResult, Outcome
-from service.terminal_text import printable
+from service.ingest.terminal_text import printable
 
 FORMAT = 1
 # The table is for a glance; every failure is in the report file and in `facet list --failed`.

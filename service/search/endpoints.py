@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from service.paging import LONGEST_TEXT, WantedPage
-from service.problems import UPLOAD, documented
-from service.resources import IndexSearcher, OpenResources
+from service.http.paging import LONGEST_TEXT, WantedPage
+from service.http.problems import UPLOAD, documented
+from service.http.resources import IndexSearcher, OpenResources
+from service.http.uploads import CLIP_BODY, received_clip
 from service.search.parameters import ExampleWeights, TagWeights
 from service.search.schemas import SearchAnswer
 from service.tracks.identity import TrackId
-from service.uploads import CLIP_BODY, received_clip
 
 router = APIRouter(tags=["search"])
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from service.paging import LONGEST_TEXT
-from service.resources import OpenResources
+from service.http.paging import LONGEST_TEXT
+from service.http.resources import OpenResources
 from service.search.weights import read_weights
 
 WeightsText = Annotated[

@@ -16,9 +16,9 @@ from index.query import Query
 from index.subspaces import Vectors
 from service.catalogue.records import Track, TrackEmbedding
 from service.catalogue.repository import Catalogue
-from service.cursors import Progress, read_progress, write_progress
-from service.paging import PageRequest
-from service.refusals import (
+from service.http.cursors import Progress, read_progress, write_progress
+from service.http.paging import PageRequest
+from service.http.refusals import (
     ConflictingParametersError,
     NoDirectionError,
     TrackNotEmbeddedError,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from index.subspaces import Subspaces
-from service.refusals import ConflictingParametersError, InvalidParameterError
+from service.http.refusals import ConflictingParametersError, InvalidParameterError
 
 
 def read_weights(subspaces: Subspaces, *, dimensions: Sequence[str], weights: str | None) -> Mapping[str, float] | None:

@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 
 from service.catalogue.records import Track
-from service.refusals import RefusalError
+from service.http.refusals import RefusalError
 
 CHUNK_BYTES = 64 * 1024
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header
 from starlette.responses import Response, StreamingResponse
 
-from service.cursors import read_cursor, write_cursor
-from service.paging import WantedPage
-from service.problems import documented, problem_response
-from service.refusals import InvalidCursorError
-from service.resources import OpenResources
+from service.http.cursors import read_cursor, write_cursor
+from service.http.paging import WantedPage
+from service.http.problems import documented, problem_response
+from service.http.refusals import InvalidCursorError
+from service.http.resources import OpenResources
 from service.tracks.audio_file import RangeNotSatisfiableError, open_audio, requested_part
 from service.tracks.identity import TrackId, is_track_id
 from service.tracks.schemas import TrackDetail, TrackList, TrackSummary

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request
 
-from service.problems import UPLOAD, documented
-from service.resources import OpenResources
-from service.uploads import CLIP_BODY, received_clip
+from service.http.problems import UPLOAD, documented
+from service.http.resources import OpenResources
+from service.http.uploads import CLIP_BODY, received_clip
 from service.vocabulary.schemas import DimensionItem, DimensionList, HeardTagList, TagItem, TagList, heard_tags
 
 router = APIRouter(tags=["vocabulary"])

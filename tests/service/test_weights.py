@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.subspaces import Subspace, Subspaces, UnknownDimensionError
-from service.refusals import ConflictingParametersError, InvalidParameterError
+from service.http.refusals import ConflictingParametersError, InvalidParameterError
 from service.search.weights import read_weights
 
 

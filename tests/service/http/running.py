@@ -18,9 +18,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from index.analysis import Analyser
 from index.decoder import Decoder
 from index.model import ModelBundle
-from service.app import create_app
 from service.catalogue.records import IngestResult
 from service.catalogue.repository import Catalogue
+from service.http.app import create_app
 from service.ingest.run import Ingest
 from service.settings import Settings
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from index.audio import AudioErrorCode
-from service.problems import KINDS, nearest_names
-from service.refusals import RefusalError
+from service.http.problems import KINDS, nearest_names
+from service.http.refusals import RefusalError
 from service.settings import Settings
 from tests.service.http.running import Service, encoded, ingested, running_service, tune
 from tests.service.http.tiny_bundle import SLICES, TAGS, write_tiny_bundle

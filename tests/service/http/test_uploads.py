@@ -9,7 +9,8 @@ import anyio
 import numpy as np
 import pytest
 
-from service import clips, uploads
+from service import clips
+from service.http import uploads
 from service.settings import Settings
 from tests.service.http.running import Service, encoded, running_service, tune
 

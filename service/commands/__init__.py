@@ -1,0 +1,1 @@
+"""The `facet` commands of the catalogue and the service."""

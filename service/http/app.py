@@ -1,0 +1,62 @@
+"""The HTTP service: `create_app(settings)` puts the calls, the problems and what they stand on together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
+
+from service.health import endpoints as health
+from service.http.early_answers import EarlyAnswers
+from service.http.parameters import refuse_unknown_parameters
+from service.http.problem_handlers import install_problems
+from service.http.resources import opened_resources
+from service.search import endpoints as search
+from service.settings import Settings
+from service.tracks import endpoints as tracks
+from service.vocabulary import endpoints as vocabulary
+
+DESCRIPTION = (
+    "Search music by what you mean: by example, by tag, and by one dimension of the sound at a time. "
+    "Every error is a problem as RFC 9457 has it, with a stable `code`."
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; what it needs is opened when its lifespan begins.
+
+    Args:
+        settings: Of the service; the catalogue and the model bundle they name must be there by then.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened_resources(settings) as resources:
+            app.state.resources = resources
+            yield
+
+    # Documentation from this process alone: no page of the service loads anything from another host.
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
+        title="Facet",
+        version=_version(),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown_parameters)],
+        redirect_slashes=False,
+        swagger_ui_parameters={"validatorUrl": None},
+    )
+    for router in (search.router, tracks.router, vocabulary.router, health.router):
+        app.include_router(router)
+    app.add_middleware(EarlyAnswers)
+    install_problems(app)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("facet")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unreleased"

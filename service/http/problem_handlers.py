@@ -1,0 +1,91 @@
+"""Every error that a call can end in becomes a problem. `app` installs this."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from index.audio import AudioError
+from index.query import QueryError
+from index.subspaces import UnknownDimensionError
+from service.catalogue.errors import CatalogueUnavailableError, TrackNotFoundError
+from service.http.problems import Problem, nearest_names, problem_response
+from service.http.refusals import RefusalError, UnknownNameError
+
+log = logging.getLogger(__name__)
+
+HANDLED = (
+    RefusalError,
+    AudioError,
+    UnknownDimensionError,
+    QueryError,
+    TrackNotFoundError,
+    CatalogueUnavailableError,
+    RequestValidationError,
+    HTTPException,
+    ClientDisconnect,
+    # Last resort: the server logs the exception, which is raised again after this answer.
+    Exception,
+)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the application a problem, and describe problems in its OpenAPI document."""
+    for error in HANDLED:
+        app.add_exception_handler(error, _as_problem)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending its document
+
+
+async def _as_problem(request: Request, error: Exception) -> Response:
+    code, detail = "internal_error", "an unexpected error; the service's log says more"
+    headers: Mapping[str, str] | None = None
+    extensions: dict[str, Any] = {}
+    match error:
+        case RefusalError() | AudioError():
+            code, detail = error.code, str(error)
+        case UnknownDimensionError():
+            code, detail = "unknown_dimension", str(error)
+        case QueryError():
+            code, detail = "invalid_parameter", str(error)
+        case TrackNotFoundError():
+            code, detail = "track_not_found", str(error)
+        case CatalogueUnavailableError():
+            # The driver's own words may name hosts and users: they are for the log.
+            log.error("catalogue_unavailable error=%r", str(error))
+            code, detail = "not_ready", "the catalogue cannot be read at this moment; try again in a moment"
+        case RequestValidationError():
+            code, detail = "invalid_parameter", "; ".join(_complaint(each) for each in error.errors())
+        case HTTPException(status_code=HTTPStatus.NOT_FOUND):
+            code, detail = "not_found", f"there is nothing at {request.url.path}; /docs lists every call"
+        case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
+            headers = error.headers or {}
+            code = "method_not_allowed"
+            detail = f"{request.url.path} answers {headers.get('Allow')}, not {request.method}"
+        case ClientDisconnect():
+            # Nobody reads this answer.
+            code, detail = "malformed_upload", "the connection ended before the clip did"
+    if isinstance(error, UnknownNameError | UnknownDimensionError):
+        extensions = {"nearest": nearest_names(error.found, error.known), "known": list(error.known)}
+    return problem_response(code, detail, headers=headers, **extensions)
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    """What a parameter's value is, and what it should be."""
+    name = ".".join(str(part) for part in error["loc"][1:])
+    found = "" if error["type"] == "missing" else f", found {error['input']!r}"
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}{found}"

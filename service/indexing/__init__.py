@@ -1,0 +1,1 @@
+"""Keeps the index, a cache, in step with the catalogue, the truth."""

@@ -1,0 +1,243 @@
+"""Keeps the live index in step with the catalogue: opens, follows, compacts, and starts over where it must.
+
+A thread of its own asks the catalogue for its revision about twice a second, so a change made by any process is
+searchable within a second. The searcher takes `index`; the health endpoint takes what is wrong.
+"""
+
+import logging
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from index.live import LiveIndex
+from index.snapshot import SnapshotError, list_snapshots, prune_snapshots
+from index.subspaces import Subspaces
+from index.threads import cap_threads
+from service.catalogue.errors import CatalogueError, RevisionAheadError
+from service.catalogue.repository import Catalogue
+from service.indexing.rebuilding import drop_snapshots, publish_from_catalogue
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+# Compacting pays when brute force over what is not in the snapshot costs as much as the snapshot itself.
+COMPACT_FROM_TRACKS = 2000
+COMPACT_FROM_SHARE = 0.1
+# After compacting failed (a full disk, say), it is tried again this much later.
+COMPACT_AGAIN_SECONDS = 60.0
+# A database that takes this long to tell its revision is out of reach.
+SILENT_SECONDS = 5.0
+
+
+class IndexFollower:
+    """Owns the live index. `start` and `close` it, or call `follow` by hand."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        root: Path,
+        *,
+        encoder_id: str,
+        subspaces: Subspaces,
+        threads: int = 1,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        """Begin with an empty index.
+
+        Args:
+            catalogue: What is followed.
+            root: Folder of the snapshots of this catalogue in this embedding space.
+            encoder_id: The embedding space.
+            subspaces: Its names and slices.
+            threads: For building FAISS indices.
+            poll_seconds: Time between two looks at the catalogue.
+        """
+        self.caught_up = threading.Event()
+        self.catalogue_tracks = 0
+        self.index_problem: str | None = "the index has not caught up with the catalogue yet"
+        self._catalogue_problem: str | None = "the catalogue has not been read yet"
+        self._asked_at: float | None = None
+        self._catalogue = catalogue
+        self._root = root
+        self._encoder_id = encoder_id
+        self._subspaces = subspaces
+        self._threads = threads
+        self._poll_seconds = poll_seconds
+        self._index = self._empty()
+        self._is_open = False
+        self._followed = 0
+        self._compact_not_before = 0.0
+        self._stopping = threading.Event()
+        self._follower = threading.Thread(target=self._follow_on, name="index-follower")
+        self._compactor: threading.Thread | None = None
+
+    @property
+    def index(self) -> LiveIndex:
+        """The index as of now. After starting over it is another one: take it anew for every question."""
+        return self._index
+
+    @property
+    def catalogue_problem(self) -> str | None:
+        """Why the catalogue cannot be read, or None if it can."""
+        asked_at = self._asked_at
+        if asked_at is not None and (seconds := time.monotonic() - asked_at) > SILENT_SECONDS:
+            return f"the catalogue has not answered for {seconds:.0f} s"
+        return self._catalogue_problem
+
+    def start(self) -> None:
+        """Follow from now on, in a thread."""
+        self._follower.start()
+
+    def close(self) -> None:
+        """Stop following; waits for a step or a compaction that is going on."""
+        self._stopping.set()
+        for thread in (self._follower, self._compactor):
+            if thread is not None and thread.is_alive():
+                thread.join()
+
+    def follow(self) -> None:
+        """Bring the index in step with the catalogue once.
+
+        Never raises: `catalogue_problem` and `index_problem` tell what is wrong, and the next call tries again.
+        """
+        try:
+            if not self._is_open:
+                self._open()
+            self._catch_up()
+        except RevisionAheadError as error:
+            # The database was replaced by an older one: nothing that was followed counts.
+            self.caught_up.clear()
+            self._is_open = False
+            self._note(index="the catalogue was replaced by an older one; the index is being made anew", error=error)
+        except CatalogueError as error:
+            self._note(catalogue="the catalogue cannot be read; the service's log says why", error=error)
+        except Exception as error:  # a follower that died would leave the index behind for ever, and silently
+            self._note(index="the index could not follow the catalogue; the service's log says why", error=error)
+        else:
+            self._note()
+            self.caught_up.set()
+
+    def compact_if_worthwhile(self) -> None:
+        """Publish a snapshot in the background once enough has changed since the last one.
+
+        If another process has published a newer one, that is taken instead.
+        """
+        index = self._index
+        if index.uncompacted <= _worthwhile(len(index)) or time.monotonic() < self._compact_not_before:
+            return
+        if self._compactor is not None and self._compactor.is_alive():
+            return
+        self._compactor = threading.Thread(target=self._compact, args=(index,), name="index-compactor")
+        self._compactor.start()
+
+    def _follow_on(self) -> None:
+        cap_threads(self._threads)
+        while True:
+            self.follow()
+            self.compact_if_worthwhile()
+            if self._stopping.wait(self._poll_seconds):
+                return
+
+    def _revision(self) -> int:
+        self._asked_at = time.monotonic()
+        try:
+            return self._catalogue.revision()
+        finally:
+            self._asked_at = None
+
+    def _open(self) -> None:
+        """Stand on the newest snapshot that verifies, or make one where too much came since."""
+        listed = list_snapshots(self._root)
+        drop_snapshots(listed, after_revision=self._revision())
+        self._followed = 0
+        self._index = self._newest()
+        tracks = self._catalogue.count_embeddings(self._encoder_id)
+        if tracks - len(self._index) > _worthwhile(tracks):
+            self._index = self._made_anew()
+        self._catch_up()
+        tracks = self._catalogue.count_embeddings(self._encoder_id)
+        if len(self._index) != tracks and self._revision() == self._followed:
+            # A backup was restored, and written to until its revision passed the snapshot's.
+            log.warning("index_differs index_tracks=%d catalogue_tracks=%d", len(self._index), tracks)
+            drop_snapshots(list_snapshots(self._root), after_revision=-1)
+            self._followed = 0
+            self._index = self._made_anew()
+        self._is_open = True
+
+    def _newest(self) -> LiveIndex:
+        for path in list_snapshots(self._root):
+            index = self._empty()
+            try:
+                index.open(path)
+            except SnapshotError as error:
+                log.warning("snapshot_skipped snapshot=%s error=%r", path.name, str(error))
+                continue
+            log.info("snapshot_opened snapshot=%s tracks=%d revision=%d", path.name, len(index), index.revision)
+            return index
+        return self._empty()
+
+    def _made_anew(self) -> LiveIndex:
+        """An index on a new snapshot of the whole catalogue; an empty one if no snapshot can be written."""
+        index = self._empty()
+        try:
+            index.open(
+                publish_from_catalogue(
+                    self._catalogue, self._root, encoder_id=self._encoder_id, subspaces=self._subspaces
+                )
+            )
+            prune_snapshots(self._root)
+        except (OSError, SnapshotError) as error:
+            log.warning("snapshot_not_published error=%r", str(error))
+        return index
+
+    def _catch_up(self) -> None:
+        revision = self._revision()
+        if revision == self._followed:
+            return
+        before = self._index.revision
+        while not self._stopping.is_set():
+            change = self._catalogue.changes_since(self._encoder_id, self._index.revision)
+            if change is None:
+                self.catalogue_tracks = self._catalogue.count_tracks()
+                self._followed = revision
+                break
+            self._index.apply(change)
+        if self._index.revision != before:
+            log.info("index_followed revision=%d tracks=%d", self._index.revision, len(self._index))
+
+    def _compact(self, index: LiveIndex) -> None:
+        cap_threads(self._threads)
+        began = time.monotonic()
+        try:
+            published = next(iter(list_snapshots(self._root)), None)
+            if published is not None and (index.snapshot is None or published.name > index.snapshot.path.name):
+                index.open(published)
+                log.info("snapshot_adopted snapshot=%s", published.name)
+                return
+            path = index.compact()
+        except (OSError, SnapshotError) as error:
+            self._compact_not_before = time.monotonic() + COMPACT_AGAIN_SECONDS
+            log.warning("compaction_failed error=%r", str(error))
+            return
+        if index is not self._index:
+            # The index was made anew meanwhile: this snapshot is of what does not count any more.
+            shutil.rmtree(path, ignore_errors=True)
+            return
+        log.info("index_compacted snapshot=%s tracks=%d seconds=%.2f", path.name, len(index), time.monotonic() - began)
+
+    def _empty(self) -> LiveIndex:
+        return LiveIndex(self._root, encoder_id=self._encoder_id, subspaces=self._subspaces)
+
+    def _note(self, *, catalogue: str | None = None, index: str | None = None, error: Exception | None = None) -> None:
+        """Remember what is wrong, and log it once: when it begins, and when it is over."""
+        if (catalogue, index) != (self._catalogue_problem, self.index_problem):
+            if error is not None:
+                log.error("follower_stuck problem=%r error=%r", catalogue or index, str(error), exc_info=error)
+            else:
+                log.info("follower_in_step revision=%d tracks=%d", self._index.revision, len(self._index))
+        self._catalogue_problem, self.index_problem = catalogue, index
+
+
+def _worthwhile(tracks: int) -> float:
+    return max(COMPACT_FROM_TRACKS, COMPACT_FROM_SHARE * tracks)
