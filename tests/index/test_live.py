@@ -171,9 +171,9 @@ def test_the_next_page_is_right_though_tracks_came_and_went(tmp_path, rng):
 
 @pytest.mark.parametrize("weights", [{"mood": 1.0}, {"mood": 1.0, "genre": 0.3}, None])
 def test_approximate_engines_with_a_re_rank_find_nearly_all(tmp_path, rng, weights):
-    vectors = gathered_vectors(30_000, FOUR, rng)
+    vectors = gathered_vectors(12_000, FOUR, rng)
     live = live_index(tmp_path, sizes=Sizes(half_from=500, lists_from=1000))
-    live.apply(put(1, range(30_000), vectors))
+    live.apply(put(1, range(12_000), vectors))
     live.compact()
     assert live.snapshot is not None
     assert not live.snapshot.joint_index.is_exact
@@ -189,14 +189,14 @@ def test_approximate_engines_with_a_re_rank_find_nearly_all(tmp_path, rng, weigh
 
 
 def test_a_strong_filter_over_inverted_lists_is_answered_exactly(tmp_path, rng):
-    vectors = gathered_vectors(30_000, FOUR, rng)
+    vectors = gathered_vectors(12_000, FOUR, rng)
     live = live_index(tmp_path, sizes=Sizes(half_from=500, lists_from=1000))
-    live.apply(put(1, range(30_000), vectors))
+    live.apply(put(1, range(12_000), vectors))
     live.compact()
     query = Query.by_example(FOUR, vectors[:1], weights={"era": 1.0})
     # Keep only the 50 tracks least like the query.
     keep = set(ids(np.argsort(vectors @ query.scaled)[:50]))
-    hits = live.search(query, limit=10, excluded=set(ids(range(30_000))) - keep)
+    hits = live.search(query, limit=10, excluded=set(ids(range(12_000))) - keep)
     content = {track_id: vectors[int(track_id.removeprefix("track-"))] for track_id in keep}
     same_ranking(hits, content, query, 10)
 
