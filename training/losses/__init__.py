@@ -1,0 +1,1 @@
+"""What embeddings are taught by: triplets of tracks, proxies of tags, contrasts within a batch."""
