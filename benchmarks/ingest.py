@@ -31,9 +31,17 @@ BLISS = """
 import sys
 from multiprocessing import Pool
 from bliss_audio import Song
+
+def is_read(path):
+    try:
+        Song(path)
+    except Exception:
+        return False
+    return True
+
 if __name__ == "__main__":
     with Pool(int(sys.argv[1])) as pool:
-        pool.map(Song, sys.argv[2:], chunksize=1)
+        print(sum(pool.map(is_read, sys.argv[2:], chunksize=1)))
 """
 
 
@@ -70,7 +78,8 @@ def main() -> None:
         print(f"| {name} | {taken:.1f} | {60 * len(files) / taken:,.0f} | {3600 * hours / taken:,.0f} |")
     if beside:
         ratios = sorted(theirs / ours for theirs, ours in zip(beside, whole, strict=True))
-        print(f"\n`facet ingest` over bliss-audio, each pair of runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+        print(f"\nbliss-audio read {bliss(arguments.bliss, files, settings.threads)} of the {len(files)}.")
+        print(f"`facet ingest` over bliss-audio, each pair of runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
 def decode(files: list[Path], bundle: ModelBundle, settings: Settings) -> None:
@@ -127,12 +136,14 @@ def ingest(files: list[Path]) -> None:
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def bliss(python: Path, files: list[Path], processes: int) -> None:
-    """The peer, over the same files."""
+def bliss(python: Path, files: list[Path], processes: int) -> int:
+    """The peer, over the same files; how many it read."""
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(BLISS)
         script.flush()
-        subprocess.run([python, script.name, str(processes), *map(str, files)], check=True, stdout=subprocess.DEVNULL)
+        command = [python, script.name, str(processes), *map(str, files)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return int(done.stdout.split()[-1])
 
 
 def seconds(work: Callable[[], object]) -> float:

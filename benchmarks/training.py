@@ -16,7 +16,6 @@ The goal: Facet's loop reaches 95 % of bare.
 """
 
 import argparse
-import statistics
 import tempfile
 import time
 import wave
@@ -57,7 +56,7 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--batch-excerpts", type=int, default=96)
     parser.add_argument("--steps", type=int, default=20, help="Timed in each of the rounds.")
-    parser.add_argument("--rounds", type=int, default=3, help="The ways take turns; the median round counts.")
+    parser.add_argument("--rounds", type=int, default=3, help="The ways take turns; the fastest round counts.")
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="As of facet train.")
     arguments = parser.parse_args()
     print(
@@ -88,10 +87,10 @@ def measure(
     for _ in range(arguments.rounds):
         for name, way in ways.items():
             speeds[name].append(excerpts * arguments.steps / way(arguments.steps))
-    fastest = statistics.median(speeds["bare"])
+    # What else the machine does only slows a round down: the fastest is the nearest to what the way can do.
     for name, found in speeds.items():
-        median = statistics.median(found)
-        print(f"| {name} | {median:.1f} ({min(found):.1f} to {max(found):.1f}) | {median / fastest:.1%} |", flush=True)
+        share = max(found) / max(speeds["bare"])
+        print(f"| {name} | {max(found):.1f} (slowest round {min(found):.1f}) | {share:.1%} |", flush=True)
 
 
 def _model_and_optimizer(recipe: Recipe, compute: Compute) -> tuple[Model, torch.optim.Optimizer]:

