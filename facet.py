@@ -35,6 +35,7 @@ VERBS: Mapping[str, Verb] = {
     "dataset": Verb(
         "training.dataset_commands", "dataset", "Read labelled music and write it as a manifest.", extra="training"
     ),
+    "train": Verb("training.training_commands", "train", "Train a model.", extra="training"),
     "export": Verb("training.commands", "export", "Make a model bundle.", extra="training"),
 }
 
