@@ -56,6 +56,9 @@ SILENCE_PEAK = 1e-4
 # around an excerpt, the edges of what is resampled stay out of it.
 _FILTER_SAMPLES = 32
 
+# From below the telephone's to DSD1024's. A damaged header may claim 1 Hz, and with it days of audio.
+_SAMPLE_RATES = range(1_000, 5_644_801)
+
 # So much of a short track is held, to cut it in memory: 16 MiB, or 95 s at 44.1 kHz.
 _HELD_SAMPLES = 2**22
 
@@ -161,6 +164,10 @@ def open_audio(path: Path, plan: ExcerptPlan, *, jumps: bool = True) -> "AudioEx
                 waveform = SndfileWaveform(file, path.name)
             except soundfile.SoundFileError:
                 raise refusal from None
+        if waveform.sample_rate not in _SAMPLE_RATES:
+            raise AudioError(
+                AudioErrorCode.UNDECODABLE, f"{path.name} claims a sample rate of {waveform.sample_rate:,} Hz: damaged"
+            )
     except BaseException:
         file.close()
         raise

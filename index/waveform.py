@@ -258,7 +258,8 @@ def mono(frame: AudioFrame) -> Samples:
     count, channels = frame.samples, frame.layout.nb_channels
     # By hand, as this is done for every 20 ms or so: `to_ndarray` and `mean` take four times as long.
     if frame.format.is_planar:
-        columns = [np.frombuffer(memoryview(plane), dtype, count) for plane in frame.planes]
+        # Beyond eight channels PyAV does not know where the planes end.
+        columns = [np.frombuffer(memoryview(plane), dtype, count) for plane in frame.planes[:channels]]
     else:
         columns = list(np.frombuffer(memoryview(frame.planes[0]), dtype, count * channels).reshape(count, channels).T)
     samples: Samples = columns[0].astype(np.float32)

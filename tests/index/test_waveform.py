@@ -326,6 +326,21 @@ def test_a_wav_header_may_claim_any_length(tmp_path: Path, encoded: Encoded, cla
         assert starts[-1] < 40
 
 
+@pytest.mark.parametrize("sample_rate", [1, 10_000_000])
+def test_a_sample_rate_that_cannot_be_is_damage(tmp_path: Path, encoded: Encoded, sample_rate: int) -> None:
+    raw = bytearray(encoded("wav").read_bytes())
+    raw[24:28] = sample_rate.to_bytes(4, "little")
+    (tmp_path / "song.wav").write_bytes(raw)
+    assert refusal(tmp_path / "song.wav") is AudioErrorCode.UNDECODABLE
+
+
+def test_more_than_eight_channels_are_averaged_too(tmp_path: Path) -> None:
+    signal = music(2, channels=12, rate=16_000)
+    for subtype in ("FLOAT", "PCM_16"):
+        soundfile.write(tmp_path / "many.wav", signal.T, 16_000, subtype=subtype)
+        np.testing.assert_allclose(listen(tmp_path / "many.wav")[2].reshape(-1), signal.mean(axis=0), atol=2**-15)
+
+
 def test_a_flac_without_a_length_is_measured(tmp_path: Path, encoded: Encoded) -> None:
     expected = listen(encoded("flac"), PLAN)
     raw = bytearray(encoded("flac").read_bytes())
