@@ -43,6 +43,10 @@ _ENVIRONMENT = {
 }
 
 
+# What reading a message may raise if it was not `decoder_process` that wrote it, but a file that has taken it over.
+_GARBLED = (ValueError, KeyError, TypeError)
+
+
 class DecoderClosedError(RuntimeError):
     """The `Decoder` was closed before or while it was used."""
 
@@ -218,21 +222,28 @@ class DecodedExcerpts:
         self._child = child
         self._plan = plan
         child.request(path, plan)
-        self._note(child.receive()[0])
+        self._next()
 
-    def _note(self, message: dict[str, Any]) -> None:
-        self.metadata = AudioMetadata(**message["metadata"])
-        self.skipped_packets = int(message["skipped_packets"])
-        self.decoded_seconds = float(message["decoded_seconds"])
+    def _next(self) -> ExcerptBlock | None:
+        """Take the next message in; a block, if it is one."""
+        message, payload = self._child.receive()
+        try:
+            self.metadata = AudioMetadata(**message["metadata"])
+            self.skipped_packets = int(message["skipped_packets"])
+            self.decoded_seconds = float(message["decoded_seconds"])
+            if not payload:
+                return None
+            samples = np.frombuffer(payload, dtype=np.float32).reshape(-1, self._plan.excerpt_samples)
+            return ExcerptBlock(np.array(message["starts_seconds"], dtype=np.float64), samples)
+        except _GARBLED as error:
+            raise self._child.crashed() from error
 
     def __iter__(self) -> Iterator[ExcerptBlock]:
         """Blocks from the beginning of the track to its end, as `Excerpts` says."""
         while self._child.is_busy:
-            message, payload = self._child.receive()
-            self._note(message)
-            if message["kind"] == "block":
-                samples = np.frombuffer(payload, dtype=np.float32).reshape(-1, self._plan.excerpt_samples)
-                yield ExcerptBlock(np.array(message["starts_seconds"], dtype=np.float64), samples)
+            block = self._next()
+            if block is not None:
+                yield block
 
 
 class _Child:
@@ -307,27 +318,27 @@ class _Child:
         """
         try:
             message, payload = self._next(self._limits.seconds)
-            kind = message["kind"]
-            code = AudioErrorCode(message["code"]) if kind == "audio_error" else None
+            code = AudioErrorCode(message["code"]) if message["kind"] == "audio_error" else None
         except TimeoutError:
             self.end()
             raise AudioError(
                 AudioErrorCode.TIMED_OUT,
                 f"{self._name}: the decoder gave nothing for {self._limits.seconds:g} s, and was ended",
             ) from None
-        # A child that a file has taken over may write anything.
-        except (EOFError, ConnectionError, ValueError, KeyError) as error:
-            self.end()
-            if self._is_closing:
-                raise DecoderClosedError(f"the decoder was closed while it decoded {self._name}") from None
-            raise AudioError(
-                AudioErrorCode.DECODER_CRASHED, f"{self._name} ended its decoder ({self._status()})"
-            ) from error
+        except (EOFError, ConnectionError, *_GARBLED) as error:
+            raise self.crashed() from error
         if code is not None:
-            raise AudioError(code, message["message"])
-        if kind == "os_error":
-            raise OSError(message["errno"], message["message"], message["path"])
+            raise AudioError(code, str(message.get("message")))
+        if message["kind"] == "os_error":
+            raise OSError(message.get("errno"), message.get("message"), message.get("path"))
         return message, payload
+
+    def crashed(self) -> AudioError | DecoderClosedError:
+        """End what is left of the process; the result says why it ended."""
+        self.end()
+        if self._is_closing:
+            return DecoderClosedError(f"the decoder was closed while it decoded {self._name}")
+        return AudioError(AudioErrorCode.DECODER_CRASHED, f"{self._name} ended its decoder ({self._status()})")
 
     def stop(self) -> bool:
         """Make an end of the file that was asked for. False if the child is of no further use."""

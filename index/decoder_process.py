@@ -184,4 +184,5 @@ def _lift_memory_limit() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     serve(socket.socket(fileno=os.dup(sys.stdin.fileno())), int(sys.argv[1]))

@@ -1,6 +1,7 @@
 """The decoder in its child: the same excerpts, and nothing that a file does to it reaches the caller."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from index.audio import AudioError, AudioErrorCode, AudioMetadata, ExcerptPlan, open_audio
-from index.decoder import DecodeLimits, Decoder, DecoderClosedError
+from index.audio import AudioError, AudioErrorCode, AudioMetadata, ExcerptPlan, Excerpts, open_audio
+from index.decoder import DecodeLimits, Decoder, DecoderClosedError, DecoderStartError
 from tests.index.audio_files import FORMATS, Signal, music, write
 
 FEW = ExcerptPlan(sample_rate=16_000, excerpt_samples=16_000, excerpts_per_track=3)
@@ -37,7 +38,12 @@ def shared_decoder() -> Iterator[Decoder]:
 
 def decode(decoder: Decoder, path: Path, plan: ExcerptPlan = FEW) -> tuple[Signal, Signal, AudioMetadata, int, float]:
     with decoder.decode(path, plan) as excerpts:
-        blocks = list(excerpts)
+        return everything(excerpts)
+
+
+def everything(excerpts: Excerpts) -> tuple[Signal, Signal, AudioMetadata, int, float]:
+    """Starts, samples, metadata, skipped packets and decoded seconds."""
+    blocks = list(excerpts)
     return (
         np.concatenate([block.starts_seconds for block in blocks]),
         np.concatenate([block.samples for block in blocks]),
@@ -81,12 +87,11 @@ def resident_bytes(process_id: int) -> int:
 @pytest.mark.parametrize("plan", [FEW, EVERY], ids=["a few", "every"])
 def test_a_child_gives_what_the_process_itself_would(shared_decoder: Decoder, song: Path, plan: ExcerptPlan) -> None:
     with open_audio(song, plan) as excerpts:
-        blocks = list(excerpts)
-    starts, samples, metadata, skipped, decoded_seconds = decode(shared_decoder, song, plan)
-    np.testing.assert_array_equal(starts, np.concatenate([block.starts_seconds for block in blocks]))
-    np.testing.assert_array_equal(samples, np.concatenate([block.samples for block in blocks]))
-    assert metadata == excerpts.metadata
-    assert (skipped, decoded_seconds) == (excerpts.skipped_packets, excerpts.decoded_seconds)
+        starts, samples, *rest = everything(excerpts)
+    decoded_starts, decoded_samples, *decoded_rest = decode(shared_decoder, song, plan)
+    np.testing.assert_array_equal(decoded_starts, starts)
+    np.testing.assert_array_equal(decoded_samples, samples)
+    assert decoded_rest == rest
 
 
 def test_metadata_is_there_before_the_first_block(shared_decoder: Decoder, song: Path) -> None:
@@ -188,16 +193,31 @@ def test_a_file_that_needs_too_much_memory_is_too_large(song: Path, megabytes: f
         assert code_of(decoder, song, half_minutes) is AudioErrorCode.TOO_LARGE
 
 
-def test_a_file_abandoned_half_way_leaves_the_child_free_for_the_next(song: Path) -> None:
+@pytest.fixture(scope="module")
+def two_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first second is written, the file system makes up the rest."""
+    path = tmp_path_factory.mktemp("long") / "two hours.wav"
+    soundfile.write(path, music(1, channels=1, rate=8_000)[0], 8_000, subtype="PCM_U8")
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"data") + 4
+    raw[at : at + 4] = (7200 * 8_000).to_bytes(4, "little")
+    path.write_bytes(raw)
+    os.truncate(path, at + 4 + 7200 * 8_000)
+    return path
+
+
+def test_a_file_abandoned_half_way_leaves_the_child_free_for_the_next(song: Path, two_hours: Path) -> None:
     with Decoder() as decoder:
         expected = decode(decoder, song)
         child = only_child(decoder)
         for blocks_taken in (0, 1, 3):
-            with decoder.decode(song, EVERY) as excerpts:
+            began = time.monotonic()
+            with decoder.decode(two_hours, EVERY) as excerpts:
                 blocks = iter(excerpts)
                 for _ in range(blocks_taken):
                     next(blocks)
             np.testing.assert_array_equal(decode(decoder, song)[1], expected[1])
+            assert time.monotonic() - began < 5
         assert only_child(decoder) == child
 
 
@@ -323,15 +343,18 @@ def run(script: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+# One child waits for the next file, the other for its block to be taken.
 HALF_WAY = """
 import sys, time
 from pathlib import Path
 from index.audio import ExcerptPlan
 from index.decoder import Decoder
 
-with Decoder(processes=2) as decoder, decoder.decode(Path(sys.argv[1]), ExcerptPlan(16000, 16000)) as excerpts:
+path, plan = Path(sys.argv[1]), ExcerptPlan(16000, 16000)
+with Decoder(processes=2) as decoder, decoder.decode(path, plan) as excerpts:
     next(iter(excerpts))
-    decoder.warm()
+    with decoder.decode(path, plan) as others:
+        next(iter(others))
     print(*decoder.process_ids, flush=True)
     for _ in range(600):
         time.sleep(0.1)
@@ -357,7 +380,7 @@ def test_a_noisy_file_prints_nothing(song: Path, tmp_path: Path, rng: np.random.
     for at in rng.integers(10_000, len(raw), size=50):
         raw[at] ^= 0xFF
     (tmp_path / "noisy.flac").write_bytes(raw)
-    script = HALF_WAY.replace("next(iter(excerpts))", "list(excerpts)").replace("600", "0")
+    script = HALF_WAY.replace("next(iter(others))", "list(others)").replace("600", "0")
     with run(script, str(tmp_path / "noisy.flac")) as process:
         output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
@@ -397,6 +420,61 @@ def test_memory_stays_flat_in_both_processes(tmp_path: Path, rng: np.random.Gene
     # A copy of what was decoded would be 55 MiB.
     assert child_after - child_before < 8 * 2**20
     assert parent_after - parent_before < 8 * 2**20
+
+
+GARBLED = [
+    "connection.sendall(bytes(100))",
+    "connection.sendall(bytes([255]) * 100)",
+    "send_message(connection, {})",
+    "send_message(connection, [1, 2])",
+    "send_message(connection, {'kind': 'open'})",
+    "send_message(connection, {'kind': 'open', 'metadata': {'x': 1}, 'skipped_packets': 0, 'decoded_seconds': 0})",
+    "send_message(connection, {'kind': 'audio_error', 'code': 'gone_fishing'})",
+    "send_message(connection, {'kind': 'block'}, np.zeros(10**7, np.float32))",
+    "send_message(connection, {'kind': 'block'}, np.zeros(7, np.float32))",
+]
+
+
+@pytest.mark.parametrize("garbled", GARBLED)
+def test_a_child_that_was_taken_over_costs_the_file_one_code(
+    song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, garbled: str
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!{sys.executable}\n"
+        "import socket, time\n"
+        "import numpy as np\n"
+        "from index.decoder_process import receive_message, send_message\n"
+        "connection = socket.socket(fileno=0)\n"
+        "send_message(connection, {'kind': 'ready'})\n"
+        "receive_message(connection, 0)\n"
+        f"{garbled}\n"
+        "time.sleep(60)\n"
+    )
+    python.chmod(0o755)
+    with Decoder() as decoder:
+        monkeypatch.setattr(sys, "executable", str(python))
+        assert code_of(decoder, song) is AudioErrorCode.DECODER_CRASHED
+        monkeypatch.undo()
+        assert len(decode(decoder, song)[0]) == 3
+
+
+@pytest.mark.parametrize("program", ["/bin/true", "/bin/cat", "/nowhere/python"])
+def test_a_child_that_does_not_start_is_no_fault_of_the_file(
+    song: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    with Decoder() as decoder:
+        monkeypatch.setattr(sys, "executable", program)
+        with pytest.raises(DecoderStartError):
+            decode(decoder, song)
+        monkeypatch.undo()
+        assert len(decode(decoder, song)[0]) == 3
+
+
+def test_an_error_survives_being_sent_to_another_process() -> None:
+    error = AudioError(AudioErrorCode.SILENT, "song.wav is silent")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(copy), copy.code, str(copy)) == (AudioError, error.code, str(error))
 
 
 def test_a_second_iteration_gives_nothing(shared_decoder: Decoder, song: Path) -> None:

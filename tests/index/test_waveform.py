@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
@@ -334,11 +335,24 @@ def test_a_sample_rate_that_cannot_be_is_damage(tmp_path: Path, encoded: Encoded
     assert refusal(tmp_path / "song.wav") is AudioErrorCode.UNDECODABLE
 
 
-def test_more_than_eight_channels_are_averaged_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["packed", "planar"])
+def test_more_than_eight_channels_are_averaged_too(tmp_path: Path, name: str) -> None:
     signal = music(2, channels=12, rate=16_000)
-    for subtype in ("FLOAT", "PCM_16"):
-        soundfile.write(tmp_path / "many.wav", signal.T, 16_000, subtype=subtype)
-        np.testing.assert_allclose(listen(tmp_path / "many.wav")[2].reshape(-1), signal.mean(axis=0), atol=2**-15)
+    path = tmp_path / "many"
+    if name == "packed":
+        soundfile.write(path, signal.T, 16_000, format="WAV", subtype="PCM_16")
+    else:
+        with av.open(str(path), "w", format="wv") as container:
+            stream = container.add_stream("wavpack", rate=16_000)
+            assert isinstance(stream, AudioStream)
+            stream.layout = "12 channels"
+            steps = np.ascontiguousarray(np.round(signal.T * 2**15).astype(np.int16).reshape(1, -1))
+            frame = av.AudioFrame.from_ndarray(steps, "s16", "12 channels")
+            frame.sample_rate, frame.pts = 16_000, 0
+            for part in av.AudioResampler(stream.format).resample(frame):
+                container.mux(stream.encode(part))
+            container.mux(stream.encode(None))
+    np.testing.assert_allclose(listen(path)[2].reshape(-1), signal.mean(axis=0), atol=0.01)
 
 
 def test_a_flac_without_a_length_is_measured(tmp_path: Path, encoded: Encoded) -> None:

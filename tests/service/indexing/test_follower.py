@@ -13,10 +13,10 @@ import pytest
 from index.query import Query
 from index.snapshot import list_snapshots
 from index.subspaces import Subspace, Subspaces, Vectors
-from service.indexing import follower as index_follower
 from service.catalogue.records import TrackEmbedding
 from service.catalogue.repository import Catalogue
 from service.catalogue.writing import FileState, TrackDetails
+from service.indexing import follower as index_follower
 from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import publish_from_catalogue, snapshots_root
 from service.indexing.verifying import verify_index
