@@ -52,7 +52,7 @@ class Settings(BaseSettings):
         default=60.0, description="Longest the decoder may go without giving audio, in seconds, before it is killed."
     )
     decode_memory_bytes: Annotated[int, Field(ge=2**27)] = Field(
-        default=2**30, description="Address space of a decoder process, in bytes."
+        default=2**30, description="Memory a decoder process may take beyond what it takes when idle, in bytes."
     )
 
     @property
