@@ -1,6 +1,6 @@
 """Tracks per minute of an ingest, whole and in its parts, beside bliss-audio on the same files.
 
-    python -m benchmarks.ingest FOLDER --bliss PYTHON
+    python -m benchmarks.ingest FOLDER... --bliss PYTHON
 
 PYTHON is an interpreter that has the package bliss-audio (GPL: in an environment of its own). Runs alternate, so that a
 machine that changes speed changes both; the figures are medians, the ratio that of each pair of runs.
@@ -29,7 +29,7 @@ from service.settings import Settings
 
 BLISS = """
 import sys
-from multiprocessing import Pool
+from concurrent.futures import ProcessPoolExecutor
 from bliss_audio import Song
 
 def is_read(path):
@@ -40,21 +40,22 @@ def is_read(path):
     return True
 
 if __name__ == "__main__":
-    with Pool(int(sys.argv[1])) as pool:
-        print(sum(pool.map(is_read, sys.argv[2:], chunksize=1)))
+    with ProcessPoolExecutor(int(sys.argv[1])) as pool:
+        print(sum(pool.map(is_read, sys.argv[2:])))
 """
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--bliss", type=Path, help="an interpreter that has bliss-audio")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--smallest", type=int, default=500_000, help="bytes; shorter files are no whole tracks")
     arguments = parser.parse_args()
     settings = Settings()
-    files = [path for path in sorted(arguments.folder.rglob("*")) if path.suffix in {".ogg", ".opus", ".mp3", ".flac"}]
+    found = [path for folder in arguments.folders for path in sorted(folder.rglob("*"))]
+    files = [path for path in found if path.suffix in {".ogg", ".opus", ".mp3", ".flac"}]
     files = [path for path in files if path.is_file() and path.stat().st_size >= arguments.smallest]
     bundle = ModelBundle.open(settings.model)
     analyses = analyse(files, bundle, settings)
@@ -78,8 +79,7 @@ def main() -> None:
         print(f"| {name} | {taken:.1f} | {60 * len(files) / taken:,.0f} | {3600 * hours / taken:,.0f} |")
     if beside:
         ratios = sorted(theirs / ours for theirs, ours in zip(beside, whole, strict=True))
-        print(f"\nbliss-audio read {bliss(arguments.bliss, files, settings.threads)} of the {len(files)}.")
-        print(f"`facet ingest` over bliss-audio, each pair of runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+        print(f"\n`facet ingest` over bliss-audio, each pair of runs: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
 
 
 def decode(files: list[Path], bundle: ModelBundle, settings: Settings) -> None:
@@ -143,7 +143,10 @@ def bliss(python: Path, files: list[Path], processes: int) -> int:
         script.flush()
         command = [python, script.name, str(processes), *map(str, files)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return int(done.stdout.split()[-1])
+    count = int(done.stdout.split()[-1])
+    if count < len(files):
+        print(f"bliss-audio could not read {len(files) - count} of the files\n")
+    return count
 
 
 def seconds(work: Callable[[], object]) -> float:
