@@ -89,7 +89,7 @@ def measure(size: int, questions: int, settings: Settings) -> str:
                 figures = " | ".join(f"{a:.2f} / {b:.2f}" for a, b in zip(p50, p99, strict=True))
                 print(f"| {size:,} | {name} | {figures} | {p50[2] / p50[0]:.1f} |", flush=True)
             return (
-                f"{size:,} tracks: first ready after {served.first_seconds:.1f} s (the snapshot is made), "
+                f"{size:,} tracks: first ready after {served.first_seconds:.1f} s, "
                 f"again after {served.again_seconds:.1f} s; {served.memory_mb():.0f} MB in all (PSS) afterwards; "
                 f"snapshot {sum(f.stat().st_size for p in snapshots for f in p.iterdir()) / 1e6:,.0f} MB, "
                 f"catalogue {(folder / 'catalogue.db').stat().st_size / 1e6:,.0f} MB."
