@@ -6,7 +6,7 @@ Which kind, by size, comes from benchmarks/README.md, "Engines":
   below 1.
 - Beyond, half precision halves time and memory; with the exact re-rank of `live` the answer stays that of brute force.
 - A sub-space gathers around styles, so inverted lists find its neighbours. The joint space does not, being their
-  product: the same share of lists finds three quarters there, so it stays a scan at any size.
+  product: at 100,000 the same share of lists finds 0.86 there, 0.998 in a sub-space, so it stays a scan at any size.
 - HNSW was measured and left out: it cannot delete, and under a filter it finds fewer.
 """
 
