@@ -5,7 +5,7 @@ searches go on. A search sees one consistent state from beginning to end and tak
 """
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,8 +123,11 @@ class LiveIndex:
         with self._changing:
             self._state = self._state.following(change)
 
-    def compact(self) -> Path:
+    def compact(self, *, between_steps: Callable[[], None] = lambda: None) -> Path:
         """Publish everything as a new snapshot and stand on it. Changes that come meanwhile stay on top.
+
+        Args:
+            between_steps: As of `publish_snapshot`.
 
         Returns:
             The snapshot's folder.
@@ -142,6 +145,7 @@ class LiveIndex:
             track_ids=ids,
             vectors=vectors,
             sizes=self._sizes,
+            between_steps=between_steps,
         )
         self.open(path)
         prune_snapshots(self.root)

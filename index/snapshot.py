@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,7 @@ def publish_snapshot(
     track_ids: Sequence[str],
     vectors: Vectors,
     sizes: Sizes | None = None,
+    between_steps: Callable[[], None] = lambda: None,
 ) -> Path:
     """Write a snapshot beside the others under `root` and make it visible in one step.
 
@@ -123,6 +124,7 @@ def publish_snapshot(
         track_ids: ASCII, each once.
         vectors: `(n, width)` with unit or zero slices, row by row those of `track_ids`.
         sizes: Which kind of index for how many tracks; the measured default, if left out.
+        between_steps: Called every few seconds of a large snapshot; what it raises gives the work up.
 
     Returns:
         The snapshot's folder.
@@ -151,9 +153,12 @@ def publish_snapshot(
         stored.flush()
         kind = sizes.subspace_kind(len(ids))
         for number, subspace in enumerate(subspaces):
+            between_steps()
             FaissIndex.build(stored[:, subspace.slice], kind=kind).save(partial / _subspace_file(number))
+        between_steps()
         FaissIndex.build(stored, kind=sizes.joint_kind(len(ids))).save(partial / "joint.faiss")
         del stored
+        between_steps()
         manifest = SnapshotManifest(
             format=FORMAT,
             encoder_id=encoder_id,

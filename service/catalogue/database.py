@@ -13,6 +13,8 @@ What is promised, and how:
   published; PostgreSQL does this by default. NORMAL would save an fsync a transaction, and ingest makes two a second.
 """
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,7 +131,7 @@ def _open_sqlite(engine: Engine, busy_seconds: float) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}")
-        cursor.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(cursor, busy_seconds)
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -139,3 +141,17 @@ def _open_sqlite(engine: Engine, busy_seconds: float) -> None:
         # A reader that turned writer would be refused if someone wrote in between; so a writer says so at once.
         writes = connection.get_execution_options().get("facet_writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _write_ahead(cursor: sqlite3.Cursor, busy_seconds: float) -> None:
+    """Take up the write-ahead log; waits, as `busy_timeout` does for everything but a file's first change to it."""
+    give_up = time.monotonic() + busy_seconds
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -30,6 +30,10 @@ COMPACT_AGAIN_SECONDS = 60.0
 SILENT_SECONDS = 5.0
 
 
+class _StoppingError(Exception):
+    """The work of a snapshot is given up, for the service stops."""
+
+
 class IndexFollower:
     """Owns the live index. `start` and `close` it, or call `follow` by hand."""
 
@@ -90,7 +94,7 @@ class IndexFollower:
         self._follower.start()
 
     def close(self) -> None:
-        """Stop following; waits for a step or a compaction that is going on."""
+        """Stop following. A snapshot that is being made is given up, which takes seconds at most."""
         self._stopping.set()
         for thread in (self._follower, self._compactor):
             if thread is not None and thread.is_alive():
@@ -105,6 +109,8 @@ class IndexFollower:
             if not self._is_open:
                 self._open()
             self._catch_up()
+        except _StoppingError:
+            return
         except RevisionAheadError as error:
             # The database was replaced by an older one: nothing that was followed counts.
             self.caught_up.clear()
@@ -183,7 +189,11 @@ class IndexFollower:
         try:
             index.open(
                 publish_from_catalogue(
-                    self._catalogue, self._root, encoder_id=self._encoder_id, subspaces=self._subspaces
+                    self._catalogue,
+                    self._root,
+                    encoder_id=self._encoder_id,
+                    subspaces=self._subspaces,
+                    between_steps=self._give_up_if_stopping,
                 )
             )
             prune_snapshots(self._root)
@@ -215,7 +225,9 @@ class IndexFollower:
                 index.open(published)
                 log.info("snapshot_adopted snapshot=%s", published.name)
                 return
-            path = index.compact()
+            path = index.compact(between_steps=self._give_up_if_stopping)
+        except _StoppingError:
+            return
         except (OSError, SnapshotError) as error:
             self._compact_not_before = time.monotonic() + COMPACT_AGAIN_SECONDS
             log.warning("compaction_failed error=%r", str(error))
@@ -225,6 +237,10 @@ class IndexFollower:
             shutil.rmtree(path, ignore_errors=True)
             return
         log.info("index_compacted snapshot=%s tracks=%d seconds=%.2f", path.name, len(index), time.monotonic() - began)
+
+    def _give_up_if_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise _StoppingError
 
     def _empty(self) -> LiveIndex:
         return LiveIndex(self._root, encoder_id=self._encoder_id, subspaces=self._subspaces)

@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +21,24 @@ def snapshots_root(snapshots_dir: Path, *, catalogue: Catalogue, encoder_id: str
     return snapshots_dir / catalogue.identity / encoder_id
 
 
-def publish_from_catalogue(catalogue: Catalogue, root: Path, *, encoder_id: str, subspaces: Subspaces) -> Path:
+def publish_from_catalogue(
+    catalogue: Catalogue,
+    root: Path,
+    *,
+    encoder_id: str,
+    subspaces: Subspaces,
+    between_steps: Callable[[], None] = lambda: None,
+) -> Path:
     """Write every vector that the catalogue holds of an embedding space into a new snapshot.
 
     Memory stays flat: vectors go through a temporary file beside the snapshots.
+
+    Args:
+        catalogue: What is read.
+        root: Folder of the snapshots.
+        encoder_id: The embedding space.
+        subspaces: Names and slices of the vectors.
+        between_steps: Called every few seconds of a large snapshot; what it raises gives the work up.
 
     Returns:
         The snapshot's folder.
@@ -40,6 +54,7 @@ def publish_from_catalogue(catalogue: Catalogue, root: Path, *, encoder_id: str,
     track_ids: list[str] = []
     with tempfile.TemporaryFile(dir=root) as file:
         for batch_ids, vectors in catalogue.all_embeddings(encoder_id):
+            between_steps()
             track_ids.extend(batch_ids)
             file.write(np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
         file.flush()
@@ -53,6 +68,7 @@ def publish_from_catalogue(catalogue: Catalogue, root: Path, *, encoder_id: str,
             revision=revision,
             track_ids=track_ids,
             vectors=stored,
+            between_steps=between_steps,
         )
     log.info(
         "snapshot_rebuilt snapshot=%s tracks=%d seconds=%.2f",

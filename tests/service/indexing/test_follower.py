@@ -3,13 +3,16 @@
 import itertools
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from index.faiss_index import FaissIndex
 from index.query import Query
 from index.snapshot import list_snapshots
 from index.subspaces import Subspace, Subspaces, Vectors
@@ -282,6 +285,32 @@ def test_much_change_is_compacted_while_searches_go_on(
         follower.close()
     assert_in_step(follower, catalogue)
     assert 1 <= len(list_snapshots(root)) <= 2
+
+
+@pytest.mark.parametrize("when", ["opening", "compacting"])
+def test_a_snapshot_that_is_being_made_is_given_up_when_the_service_stops(
+    catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    follower = follower_of(catalogue, root)
+    being_built = threading.Event()
+    build = FaissIndex.build
+
+    def slow_build(*arguments: Any, **options: Any) -> FaissIndex:
+        being_built.set()
+        assert follower._stopping.wait(10)
+        return build(*arguments, **options)
+
+    monkeypatch.setattr(FaissIndex, "build", slow_build)
+    if when == "opening":
+        add(catalogue, 11)
+    follower.start()
+    if when == "compacting":
+        assert follower.caught_up.wait(5)
+        add(catalogue, 11)
+    assert being_built.wait(10)
+    follower.close()
+    assert list(root.iterdir()) == []
 
 
 def test_little_change_is_not_compacted(catalogue: Catalogue, root: Path) -> None:
