@@ -67,17 +67,10 @@ def changes_since(session: Session, encoder_id: str, revision: int, *, limit: in
 
 def all_embeddings(database: Database, encoder_id: str) -> Iterator[tuple[list[str], Vectors]]:
     """Every track's vector, batch by batch; `Catalogue.all_embeddings` says how to use it."""
-    last = ""
-    while True:
-        # A transaction for each batch: a long one would keep SQLite's log from being folded into the file.
-        with database.reading() as session:
-            rows = session.execute(
-                select(EmbeddingRow.track_id, EmbeddingRow.vector)
-                .where(EmbeddingRow.encoder_id == encoder_id, EmbeddingRow.track_id > last)
-                .order_by(EmbeddingRow.track_id)
-                .limit(VECTORS_AT_ONCE)
-            ).all()
-        if not rows:
-            return
-        yield [row.track_id for row in rows], np.stack([row.vector for row in rows])
-        last = rows[-1].track_id
+    # One pass over the table, in whatever order it lies: keyset pages in the order of ids made SQLite sort all of the
+    # table for each of them. The transaction keeps the write-ahead log from being folded for as long as this takes.
+    wanted = select(EmbeddingRow.track_id, EmbeddingRow.vector).where(EmbeddingRow.encoder_id == encoder_id)
+    with database.reading() as session:
+        rows = session.execute(wanted, execution_options={"yield_per": VECTORS_AT_ONCE})
+        for some in rows.partitions():
+            yield [row.track_id for row in some], np.stack([row.vector for row in some])

@@ -138,10 +138,10 @@ class Catalogue:
             return changes_since(session, encoder_id, revision, limit=limit)
 
     def all_embeddings(self, encoder_id: str) -> Iterator[tuple[list[str], Vectors]]:
-        """Every track's vector `(n, width)` in an embedding space, in the order of ids; memory stays flat.
+        """Every track's vector `(n, width)` in an embedding space, of one moment, in no order; memory stays flat.
 
         For a rebuild: ask for `revision()` first, take all of this in, then follow `changes_since` that revision. What
-        changes meanwhile may or may not be in the batches; following puts it right.
+        changed in between may or may not be in the batches; following puts it right.
         """
         return all_embeddings(self._database, encoder_id)
 

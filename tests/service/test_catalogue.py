@@ -366,8 +366,8 @@ def test_every_vector_comes_once_in_batches(catalogue: Catalogue, monkeypatch: p
     monkeypatch.setattr(changes, "VECTORS_AT_ONCE", 3)
     batches = list(catalogue.all_embeddings(ENCODER))
     assert [len(batch_ids) for batch_ids, _ in batches] == [3, 3, 2]
-    assert [track_id for batch_ids, _ in batches for track_id in batch_ids] == ids
-    assert np.array_equal(np.concatenate([v for _, v in batches]), np.stack([embedding(n).vector for n in range(8)]))
+    found = {track_id: vector for some, vectors in batches for track_id, vector in zip(some, vectors, strict=True)}
+    assert same(found, {track_id: embedding(number).vector for number, track_id in enumerate(ids)})
 
 
 def test_a_folder_is_what_lies_under_it_and_not_its_namesakes(catalogue: Catalogue) -> None:
