@@ -117,7 +117,7 @@ class FaissIndex:
 def _lists(vectors: Vectors, seed: int) -> faiss.Index:
     """An empty index of inverted lists, trained on a sample of `vectors`."""
     n, width = vectors.shape
-    # To a power of two. Four times as many find no more, and take twenty times as long to place (benchmarks, Engines).
+    # To a power of two. Four times as many find no more, and take seven times as long to build (benchmarks, Engines).
     lists = int(2 ** round(np.log2(np.sqrt(n))))
     index = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(width), width, lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT

@@ -45,6 +45,7 @@ class EpochRecord(BaseModel):
         validation_loss: After it.
         learning_rate: During it.
         seconds: It took, validation included; of a resumed epoch, since it was resumed.
+        processor_seconds: The same on the clock of this process's processors, which other work does not slow down.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +56,7 @@ class EpochRecord(BaseModel):
     validation_loss: float
     learning_rate: float
     seconds: float
+    processor_seconds: float
 
 
 class Standing(BaseModel):

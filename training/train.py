@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -87,6 +88,16 @@ def train(
     return training.checkpoint()
 
 
+class _Clocks(NamedTuple):
+    wall: float
+    processor: float
+
+
+def _clocks() -> _Clocks:
+    """Seconds, of which only differences mean something."""
+    return _Clocks(time.perf_counter(), time.process_time())
+
+
 class _Run:
     """A model on its way: what changes from step to step, and what a step needs."""
 
@@ -150,7 +161,7 @@ class _Run:
 
     def train_epoch(self, batches: Iterator[LoadedBatch]) -> None:
         """Take the steps of the epoch that are not done, validate, and save."""
-        settings, epoch, began = self.recipe.training, len(self.standing.history) + 1, time.perf_counter()
+        settings, epoch, began = self.recipe.training, len(self.standing.history) + 1, _clocks()
         rate = self.standing.plateaus.learning_rate(settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -168,7 +179,7 @@ class _Run:
             is_last = steps_in_epoch == self.steps_per_epoch
             is_saved = settings.checkpoint_steps > 0 and step % settings.checkpoint_steps == 0 and not is_last
             if is_last or is_saved or step % STEPS_PER_LOOK == 0:
-                speed = (steps_in_epoch - steps_done) / (time.perf_counter() - began)
+                speed = (steps_in_epoch - steps_done) / (_clocks().wall - began.wall)
                 self._look(loss, step, steps_per_second=speed)
             if is_last or is_saved:
                 self._note(
@@ -193,17 +204,18 @@ class _Run:
             standing=self.standing,
         )
 
-    def _end_epoch(self, epoch: int, rate: float, *, began: float) -> None:
+    def _end_epoch(self, epoch: int, rate: float, *, began: _Clocks) -> None:
         self.processes.average_statistics(self.model)
         validation_loss = _validation_loss(self.model, self.validation, self.data, self.compute, self.processes)
-        standing = self.standing
+        standing, now = self.standing, _clocks()
         record = EpochRecord(
             epoch=epoch,
             step=standing.step,
             training_loss=standing.loss_in_epoch / self.steps_per_epoch,
             validation_loss=_finite(validation_loss, standing.step, self.recipe),
             learning_rate=rate,
-            seconds=time.perf_counter() - began,
+            seconds=now.wall - began.wall,
+            processor_seconds=now.processor - began.processor,
         )
         plateaus = standing.plateaus.after_epoch(record.validation_loss, self.recipe.training)
         is_best = plateaus.lowest_loss != standing.plateaus.lowest_loss

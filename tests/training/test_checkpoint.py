@@ -54,7 +54,13 @@ def _standing() -> Standing:
         plateaus=Plateaus(lowest_loss=0.1 + 0.2, epochs_without_gain=2, drops=1),
         history=(
             EpochRecord(
-                epoch=1, step=2, training_loss=0.1, validation_loss=0.3, learning_rate=0.005 / 5**3, seconds=1.5
+                epoch=1,
+                step=2,
+                training_loss=0.1,
+                validation_loss=0.3,
+                learning_rate=0.005 / 5**3,
+                seconds=1.5,
+                processor_seconds=2.5,
             ),
         ),
         sampler={"rng": rng.bit_generator.state},
