@@ -37,6 +37,12 @@ VERBS: Mapping[str, Verb] = {
     ),
     "train": Verb("training.training_commands", "train", "Train a model.", extra="training"),
     "export": Verb("training.commands", "export", "Make a model bundle.", extra="training"),
+    "evaluate": Verb(
+        "training.evaluation_commands", "evaluate", "Measure a model bundle on labelled music.", extra="evaluate"
+    ),
+    "reproduce": Verb(
+        "training.reproduction_commands", "reproduce", "Train and measure the poster's models.", extra="training"
+    ),
 }
 
 

@@ -36,7 +36,8 @@ from training.losses.tagging import TaggingLoss
 from training.model import Model, build_model
 from training.paper_log_mel import PAPER_LOG_MEL, PaperLogMel
 from training.processes import Processes
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe
+from training.recipe_files import read_recipe
 from training.train import train_step
 from training.training_data import TrainingData, prepare_data
 from training.vocabulary import Vocabulary, VocabularyTag

@@ -1,14 +1,13 @@
 """The first step of answering: any audio file -> mono float32 excerpts at the model's sample rate, and its tags.
 
 A path comes from ingest, a query or a data set; blocks of excerpts go to `model`. The file becomes a `waveform` at its
-own rate first (FFmpeg's, or libsndfile's where FFmpeg refuses). Each excerpt is resampled by itself from just the
-samples it needs, so it is the same whether the decoder went through the whole file or was sent to the spot. All of it
-happens in the calling process, lazily: memory stays flat however long the file is. For strangers' files there is
+own rate first (FFmpeg's, or libsndfile's where FFmpeg refuses). Each excerpt is resampled by itself
+(`resampled_waveform`), so it is the same whether the decoder went through the whole file or was sent to the spot. All
+of it happens in the calling process, lazily: memory stays flat however long the file is. For strangers' files there is
 `decoder`.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Protocol, Self
 
 import numpy as np
 import soundfile
-from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
-from index.ffmpeg_waveform import PADDING_SECONDS, PREROLL_SECONDS, FFmpegWaveform
+from index.ffmpeg_waveform import PREROLL_SECONDS, FFmpegWaveform
+from index.resampled_waveform import ResampledWaveform
 from index.waveform import (
     AudioError,
     AudioErrorCode,
@@ -28,7 +27,6 @@ from index.waveform import (
     Samples,
     SndfileWaveform,
     Waveform,
-    as_frame,
     open_regular,
 )
 
@@ -52,15 +50,8 @@ BLOCK_EXCERPTS = 16
 # meant to be heard peaks far above.
 SILENCE_PEAK = 1e-4
 
-# FFmpeg's resampler weighs 16 samples to either side, in proportion more when it lowers the rate. With twice that
-# around an excerpt, the edges of what is resampled stay out of it.
-_FILTER_SAMPLES = 32
-
 # From below the telephone's to DSD1024's. A damaged header may claim 1 Hz, and with it days of audio.
 _SAMPLE_RATES = range(1_000, 5_644_801)
-
-# So much of a short track is held, to cut it in memory: 16 MiB, or 95 s at 44.1 kHz.
-_HELD_SAMPLES = 2**22
 
 
 @dataclass(frozen=True)
@@ -175,18 +166,21 @@ def open_audio(path: Path, plan: ExcerptPlan, *, jumps: bool = True) -> "AudioEx
 
 
 class AudioExcerpts:
-    """The `Excerpts` of a waveform: plans them, gathers the samples each needs, and resamples those."""
+    """The `Excerpts` of a waveform: plans them, takes each, and hears whether any is more than silence."""
 
     def __init__(self, waveform: Waveform, plan: ExcerptPlan, *, name: str) -> None:
-        self.metadata = waveform.metadata
         self._waveform = waveform
+        self._resampled = ResampledWaveform(waveform, plan.sample_rate)
         self._plan = plan
         self._name = name
-        # What was read from `_gathered_from` on and may be needed again, and where it begins.
-        self._held: list[tuple[int, Samples]] = []
-        self._gathered_from = 0
-        self._is_found = False
-        self._length: int | None = None
+
+    @property
+    def metadata(self) -> AudioMetadata:
+        """What the file says of itself, and the measured duration once that is known."""
+        metadata, length = self._waveform.metadata, self._resampled.length
+        if length is None:
+            return metadata
+        return replace(metadata, duration_seconds=length / self._waveform.sample_rate)
 
     @property
     def skipped_packets(self) -> int:
@@ -231,116 +225,42 @@ class AudioExcerpts:
 
     def _excerpts(self) -> Iterator[tuple[int, Samples]]:
         """Start and samples, both at the plan's rate."""
-        starts: Iterable[int] = itertools.count(0, self._plan.excerpt_samples)
-        if self._plan.excerpts_per_track is not None:
-            length = self._hold(self._plan.excerpts_per_track)
-            if length is None:
-                length = self._waveform.measure()
-                self._gathered_from = self._waveform.position
-            self._know_length(length)
-            starts = self._plan.starts(self._at_plan_rate(length))
+        plan, resampled = self._plan, self._resampled
+        starts: Iterable[int] = itertools.count(0, plan.excerpt_samples)
+        if plan.excerpts_per_track is not None:
+            excerpt_seconds = plan.excerpt_samples / plan.sample_rate
+            # Twice what the excerpts and the jumps to them would decode.
+            length = resampled.measure(hold_seconds=2 * plan.excerpts_per_track * (excerpt_seconds + PREROLL_SECONDS))
+            starts = plan.starts(resampled.resampled_count(length))
         given = 0
         while given == 0:
-            planned_length = self._length
+            planned_length = resampled.length
             for start in starts:
-                samples = self._resampled(start, self._plan.excerpt_samples)
-                if self._length is not None and start + len(samples) > self._at_plan_rate(self._length):
+                samples = resampled.take(start, plan.excerpt_samples)
+                length_now = resampled.length
+                if length_now is not None and start + len(samples) > resampled.resampled_count(length_now):
                     break
                 # What lies wholly in a hole is not there, rather than silent.
-                if self._is_found:
+                if resampled.is_found:
                     given += 1
                     yield start, samples
             if given == 0:
-                if planned_length is None or self._length is None or self._length >= planned_length:
+                if planned_length is None or resampled.length is None or resampled.length >= planned_length:
                     given += 1
                     yield 0, self._looped()
                 else:
                     # The file claimed more than there is, and all of the excerpts lay behind its end.
-                    starts = self._plan.starts(self._at_plan_rate(self._length))
-
-    def _hold(self, excerpts: int) -> int | None:
-        """Read a short track whole, which is cheaper than to look for its end first. None if it is long."""
-        waveform = self._waveform
-        excerpt_seconds = self._plan.excerpt_samples / self._plan.sample_rate
-        limit = min(_HELD_SAMPLES, 2 * excerpts * (excerpt_seconds + PREROLL_SECONDS) * waveform.sample_rate)
-        if waveform.claimed_samples is not None and waveform.claimed_samples > limit:
-            return None
-        while (samples := waveform.read()) is not None:
-            self._held.append((waveform.position - len(samples), samples))
-            # A second more than claimed is no lie yet, but padding.
-            if waveform.position > limit + waveform.sample_rate:
-                self._held.clear()
-                return None
-        return waveform.position
-
-    def _know_length(self, samples: int) -> None:
-        self._length = samples
-        self.metadata = replace(self.metadata, duration_seconds=samples / self._waveform.sample_rate)
-
-    def _at_plan_rate(self, samples: int) -> int:
-        return samples * self._plan.sample_rate // self._waveform.sample_rate
+                    starts = plan.starts(resampled.resampled_count(resampled.length))
 
     def _looped(self) -> Samples:
         """The one excerpt of a track shorter than an excerpt."""
-        length = self._length or 0
+        length = self._resampled.length or 0
         seconds = length / self._waveform.sample_rate
         if seconds < self._plan.minimum_seconds:
             raise AudioError(
                 AudioErrorCode.TOO_SHORT,
                 f"{self._name} lasts {seconds:.2f} s, at least {self._plan.minimum_seconds:g} s are needed",
             )
-        whole = self._resampled(0, min(max(1, self._at_plan_rate(length)), self._plan.excerpt_samples))
+        count = min(max(1, self._resampled.resampled_count(length)), self._plan.excerpt_samples)
+        whole = self._resampled.take(0, count)
         return np.resize(whole, self._plan.excerpt_samples)
-
-    def _resampled(self, start: int, count: int) -> Samples:
-        """Samples `start` to `start + count` of the track at the plan's rate; zeros where it has none.
-
-        Rates of 44,100 and 16,000 Hz meet every 441 and 160 samples. What is resampled begins at such a meeting, so
-        that its first sample is one of the whole track's too.
-        """
-        own_rate, rate = self._waveform.sample_rate, self._plan.sample_rate
-        own_step, step = own_rate // math.gcd(own_rate, rate), rate // math.gcd(own_rate, rate)
-        margin = 0 if own_rate == rate else _FILTER_SAMPLES * math.ceil(max(1.0, own_rate / rate))
-        meeting = (start * own_step // step - margin) // own_step
-        samples = self._gather(meeting * own_step, -(-(start + count) * own_step // step) + margin)
-        if own_rate != rate:
-            resampler = AudioResampler(format="fltp", layout="mono", rate=rate)
-            frames = resampler.resample(as_frame(samples, own_rate)) + resampler.resample(None)
-            samples = np.concatenate([np.empty(0, np.float32), *(frame.to_ndarray()[0] for frame in frames)])
-        offset = start - meeting * step
-        samples = samples[offset : offset + count]
-        if len(samples) < count:
-            # FFmpeg's filters end silently when they get no memory.
-            raise MemoryError(f"the resampler gave {len(samples)} of {count} samples")
-        return np.clip(samples, -1.0, 1.0)
-
-    def _gather(self, first: int, last: int) -> Samples:
-        """Samples `first` to `last` of the track at its own rate; zeros before it, behind it and in its holes."""
-        waveform = self._waveform
-        wanted = max(first, 0)
-        # A jump decodes a pre-roll: over less than that, reading on is cheaper.
-        if not self._gathered_from <= wanted <= waveform.position + 1.5 * PREROLL_SECONDS * waveform.sample_rate:
-            self._held.clear()
-            waveform.jump(wanted)
-        self._gathered_from = wanted
-        self._held = [(position, samples) for position, samples in self._held if position + len(samples) > wanted]
-        while waveform.position < last:
-            read = waveform.read()
-            if read is None:
-                # Less than a packet's padding is no reason to change the plan: zeros fill that up.
-                if self._length is None or waveform.position < self._length - PADDING_SECONDS * waveform.sample_rate:
-                    self._know_length(waveform.position)
-                break
-            if waveform.position > wanted:
-                self._held.append((waveform.position - len(read), read))
-        self._is_found = False
-        gathered = np.zeros(last - first, dtype=np.float32)
-        for position, samples in self._held:
-            begin, end = max(position, first), min(position + len(samples), last)
-            if begin < end:
-                self._is_found = True
-                gathered[begin - first : end - first] = samples[begin - position : end - position]
-        if not np.isfinite(gathered).all():
-            # Some files of floats hold NaN, which would spread over the whole embedding.
-            np.nan_to_num(gathered, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        return gathered

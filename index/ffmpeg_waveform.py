@@ -1,26 +1,23 @@
 """What FFmpeg reads, as one mono waveform: decoded in order, or passed over in the cheapest way that can be trusted.
 
-`audio` opens it and cuts it into excerpts. A packet that cannot be decoded is skipped, as in FFmpeg's own tools, and
-counted.
+`ffmpeg_container` gives the packets; `audio` opens the waveform and cuts it into excerpts. A packet that cannot be
+decoded is skipped, as in FFmpeg's own tools, and counted.
 """
 
 import itertools
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from fractions import Fraction
 from io import FileIO
 
-import av
 import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from av.stream import Discard
 
+from index.ffmpeg_container import FFmpegContainer
 from index.waveform import AudioError, AudioErrorCode, AudioMetadata, Samples, as_frame, mono
 
 # Bit reservoirs (MP3, WMA), overlapping windows (Vorbis, AAC) and prediction (Opus, 80 ms) need audio before a jump's
@@ -40,24 +37,6 @@ _SETTLED_SECONDS = 0.2
 
 # The ends that a header and the packets tell may differ by the codec's priming and padding.
 PADDING_SECONDS = 0.1
-
-# Demuxers that keep their sound in the one file and open no other. Playlists, concat scripts, HLS and DASH manifests
-# (which name other files and hosts) and image readers are not among them.
-DEMUXERS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,iff,loas,matroska,mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,nut,"
-    "ogg,oma,qoa,rm,shn,tak,truehd,tta,voc,w64,wav,wv,xwma"
-)
-
-# Their packets carry their own times, so a seek lands where it says. Elsewhere (MP3, ADTS) FFmpeg guesses the length
-# from the bit rate, and some of its seeks too; there packets are counted. In Ogg it knows the times of the packets
-# behind a seek only for the two codecs that everybody uses.
-TIMED_CONTAINERS = frozenset(
-    ("aiff", "asf", "au", "caf", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "ogg", "tta", "w64", "wav", "wv")
-)
-
-SEEKABLE_IN_OGG = frozenset(("opus", "vorbis"))
-
-_OGG_PAGE_BYTES = 65_307  # the longest page: 27 + 255 bytes of header, 255 * 255 of content
 
 
 class _Way(Enum):
@@ -94,17 +73,15 @@ class FFmpegWaveform:
         self.sample_rate = first.sample_rate
         # What comes before the stream's start is priming that FFmpeg leaves in: it gets positions below 0.
         opening = [first]
-        self._start = self._origin = max(first.pts or 0, self._stream.start_time or 0)
+        self._start = self._origin = max(first.pts or 0, self._container.stream.start_time or 0)
         if first.pts is not None and first.pts < self._start:
             opening += itertools.islice(iter(self._next_frame, None), _SETTLING_FRAMES)
             self._first_position = self.position = self._beginning(opening) or 0
         self._frames.extendleft(reversed(opening))
-        self.claimed_samples = self._claimed_samples()
+        self.claimed_samples = self._container.claimed_samples(self.sample_rate)
         self._way = self._trusted_way() if jumps else _Way.DECODE
-        # Ogg's tags belong to the stream; elsewhere a stream's title is something like "Stereo".
-        tags = self._stream.metadata if self._container.format.name == "ogg" else self._container.metadata
         self.metadata = AudioMetadata.of(
-            tags,
+            self._container.tags,
             codec=self._codec.codec.canonical_name,
             sample_rate=self.sample_rate,
             channels=first.layout.nb_channels,
@@ -112,33 +89,9 @@ class FFmpegWaveform:
         )
 
     def _open(self) -> None:
-        try:
-            # By descriptor, so that the name's ending says nothing, and no file within a file can be named.
-            self._file.seek(0)
-            self._container = av.open(
-                "fd:",
-                metadata_errors="surrogateescape",
-                options={"fd": str(self._file.fileno()), "protocol_whitelist": "fd", "format_whitelist": DEMUXERS},
-            )
-        except MemoryError:
-            raise
-        except av.error.FFmpegError as error:
-            # The file is open: whatever errno a demuxer chooses, it speaks of the content.
-            raise AudioError(AudioErrorCode.NOT_AUDIO, f"{self._name} is in no audio format known here") from error
-        stream = self._container.streams.best("audio")
-        if not isinstance(stream, AudioStream):
-            self._container.close()
-            raise AudioError(AudioErrorCode.NO_AUDIO_STREAM, f"{self._name} holds no audio")
-        if stream.codec_context is None:
-            self._container.close()
-            raise AudioError(AudioErrorCode.UNDECODABLE, f"{self._name}: there is no decoder for its codec")
-        for other in self._container.streams:
-            if other is not stream:
-                other.discard = Discard.all
-        stream.codec_context.thread_count = 1
-        self._stream = stream
-        self._codec = stream.codec_context
-        self._time_base = stream.time_base or Fraction(1, av.time_base)
+        self._container = FFmpegContainer(self._file, self._name)
+        self._codec = self._container.codec
+        self._time_base = self._container.time_base
         self._packets = self._demux()
         self._frames: deque[AudioFrame] = deque()
         self._skip_before: int | None = None
@@ -147,8 +100,7 @@ class FFmpegWaveform:
         self.skipped_packets = 0
 
     def _trusted_way(self) -> _Way:
-        name = self._container.format.name
-        if name in TIMED_CONTAINERS and (name != "ogg" or self._codec.name in SEEKABLE_IN_OGG):
+        if self._container.is_seekable:
             return _Way.SEEK
         # Where packets are counted, a packet must last a whole number of ticks, or the rounding adds up (AC-3).
         whole_ticks = (1 / (self._time_base * self.sample_rate)).denominator == 1
@@ -208,7 +160,7 @@ class FFmpegWaveform:
         """Length in samples to within a packet: from the last packets, else from all, else by decoding everything."""
         end = None
         claimed = self.claimed_samples
-        if self._way is _Way.SEEK and claimed and not self._is_chained():
+        if self._way is _Way.SEEK and claimed and not self._container.is_chained():
             tail = max(0, claimed - round(PREROLL_SECONDS * self.sample_rate))
             end = self._end_of_packets() if self._seek(tail) else None
         if end is None and self._way is not _Way.DECODE:
@@ -229,7 +181,7 @@ class FFmpegWaveform:
     def _demux(self) -> Iterator["Packet[AudioStream] | None"]:
         """Packets in order, at last an empty one or None that drains the decoder. Damage in the container is an end."""
         try:
-            yield from self._container.demux(self._stream)
+            yield from self._container.packets()
         except MemoryError:
             raise
         except av.error.FFmpegError:
@@ -259,12 +211,7 @@ class FFmpegWaveform:
 
     def _seek(self, position: int) -> bool:
         """Ask the container to go to `position` or before it; whether it did is for the next packet to tell."""
-        offset = self._start + round(position / self.sample_rate / self._time_base)
-        try:
-            self._container.seek(offset, stream=self._stream)
-        except MemoryError:
-            raise
-        except av.error.FFmpegError:
+        if not self._container.seek(self._start + round(position / self.sample_rate / self._time_base)):
             return False
         self._packets = self._demux()
         self._frames.clear()
@@ -325,24 +272,6 @@ class FFmpegWaveform:
             duration = packet.duration or 0
             end = self._place(packet.pts + (duration if duration <= longest else 0))
         return end
-
-    def _is_chained(self) -> bool:
-        """Whether this is several Ogg files one behind the other, each with a clock of its own (radio recordings)."""
-        if self._container.format.name != "ogg":
-            return False
-        descriptor = self._file.fileno()
-        first = os.pread(descriptor, _OGG_PAGE_BYTES, 0)
-        last = os.pread(descriptor, _OGG_PAGE_BYTES, max(0, os.fstat(descriptor).st_size - _OGG_PAGE_BYTES))
-        # A page starts with the word OggS; its bytes 14 to 17 name the stream it belongs to.
-        page = last.rfind(b"OggS")
-        return page < 0 or last[page + 14 : page + 18] != first[14:18]
-
-    def _claimed_samples(self) -> int | None:
-        if self._stream.duration is not None:
-            return round(self._stream.duration * self._time_base * self.sample_rate)
-        if self._container.duration is not None:
-            return round(self._container.duration * self.sample_rate / av.time_base)
-        return None
 
     def _at_own_rate(self, frame: AudioFrame) -> Samples:
         samples = mono(frame)

@@ -74,7 +74,7 @@ class Embeddings:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ModelBundle:
-    """A served model. Make one with `open`; `embed` may be called from several threads.
+    """A served model. Make one with `open`; `embed` and `encode` may be called from several threads.
 
     Attributes:
         manifest: All that `bundle.json` says, with recipe and provenance.
@@ -166,6 +166,24 @@ class ModelBundle:
             WaveformError: If the shape or type is another, a sample is not finite, or samples are so far above full
                 scale that the encoder overflows.
         """
+        embedding, logits = self.encode(waveforms)
+        # The logistic function by tanh: nothing overflows however large the logit.
+        return Embeddings(self.subspaces.unit(embedding), 0.5 * (1.0 + np.tanh(0.5 * logits)))
+
+    def encode(self, waveforms: NDArray[np.floating[Any]]) -> tuple[Vectors, Vectors]:
+        """What the encoder itself gives for excerpts, before slices are brought to unit length.
+
+        Evaluation asks for it, where vectors are also compared by inner product and distance.
+
+        Args:
+            waveforms: As `embed` takes them.
+
+        Returns:
+            Embedding `(n, width)` and tag logits `(n, tags)`, both float32.
+
+        Raises:
+            WaveformError: As `embed` does.
+        """
         self._check(waveforms)
         embedding = np.empty((len(waveforms), self.subspaces.width), dtype=np.float32)
         logits = np.empty((len(waveforms), len(self.tags)), dtype=np.float32)
@@ -179,8 +197,7 @@ class ModelBundle:
                 f"excerpt {first} has a peak of {np.abs(waveforms[first]).max():.3g}, which the encoder cannot take; "
                 "expected samples with full scale 1"
             )
-        # The logistic function by tanh: nothing overflows however large the logit.
-        return Embeddings(self.subspaces.unit(embedding), 0.5 * (1.0 + np.tanh(0.5 * logits)))
+        return embedding, logits
 
     def _check(self, waveforms: NDArray[np.floating[Any]]) -> None:
         if waveforms.ndim != 2 or waveforms.shape[1] != self.excerpt_samples:

@@ -1,7 +1,7 @@
 """A checkpoint becomes a model bundle. Checkpoints come from `train`, `export.write_bundle` checks and publishes.
 
-A model with learnt proxies goes out with them. Triplet and contrastive models have none: the prototypes of the training
-tracks take their place, with a scale and a bias for each tag, so that its logit is a probability and not a mere cosine.
+A model with learnt proxies goes out with them. Triplet and contrastive models have none: the `prototypes` of the
+training tracks take their place.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,49 +16,20 @@ from torch import nn
 
 from index.bundle_manifest import ProvenanceEntry
 from index.model import Tag
-from index.subspaces import Subspaces, Vectors
+from index.subspaces import Subspaces
 from training.backbones.musicnn import Musicnn, load_musicnn
 from training.backbones.pruned_musicnn import PrunedMusicnn
-from training.checkpoint import Checkpoint, CheckpointError, read_checkpoint
-from training.datasets.labels import TagCase
-from training.datasets.manifest_files import read_manifest
+from training.checkpoint import Checkpoint, read_checkpoint
 from training.device import Compute
 from training.embedding import EmbeddingNetwork, served_subspaces
 from training.export import BundleParts, write_bundle
 from training.front_end import FRONT_ENDS
-from training.mel_cache import MelCache
-from training.model import MUSICNN_WEIGHTS, Model, build_model
+from training.model import MUSICNN_WEIGHTS, build_model
+from training.prototypes import TrainingAudio, calibrated_prototypes
 from training.recipe import MusicnnBackbone
-from training.trained_encoder import TrainedEncoder, tag_prototypes
-from training.training_data import Side, prepare_data
-
-# Excerpts embedded at once.
-BATCH_EXCERPTS = 64
+from training.trained_encoder import TrainedEncoder
 
 NOT_STATED = "not stated"
-
-# Of a calibrated tag. At 32, cosines that differ by 0.1 differ by a factor of 25 in the odds.
-SMALLEST_SCALE = 0.01
-LARGEST_SCALE = 32.0
-
-# Newton's method takes some ten.
-_NEWTON_STEPS = 50
-_SMALL_STEP = 1e-9
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingAudio:
-    """Where the training tracks are to be found at the export: needed where no proxies were learnt.
-
-    Attributes:
-        manifest: File of the tracks; None takes the one that the checkpoint names.
-        cache: Folder of all caches of frames.
-        case: As it was at the training.
-    """
-
-    manifest: Path | None = None
-    cache: Path
-    case: TagCase = TagCase.EXACT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +77,7 @@ def export_checkpoint(
         biases = model.proxies.biases.detach().numpy()
         say = "learnt proxies"
     else:
-        proxies, biases = _prototypes(checkpoint, model, compute, audio)
+        proxies, biases = calibrated_prototypes(checkpoint, model, compute=compute, audio=audio)
         say = "prototypes of the training tracks, each with a scale and a bias fitted to them"
     front_end = FRONT_ENDS[checkpoint.recipe.backbone.kind]
 
@@ -137,117 +108,6 @@ def export_checkpoint(
             card=_card(checkpoint, folder.resolve().name, say, terms or Terms()),
         ),
     )
-
-
-def calibrated(cosines: NDArray[np.floating[Any]], has_tag: NDArray[np.bool_]) -> tuple[float, float]:
-    """Scale and bias that turn a tag's cosines into logits: logistic regression, after Platt.
-
-    Args:
-        cosines: `(n,)` of tracks with the tag's prototype.
-        has_tag: `(n,)`; both kinds must be there.
-
-    Returns:
-        Scale and bias of sigmoid(scale * cosine + bias). The scale is kept between `SMALLEST_SCALE`, or the prototype
-        would vanish or point away from its own tracks, and `LARGEST_SCALE`, or it would blow rounding up; the bias is
-        the best for the scale.
-
-    Raises:
-        ValueError: If all tracks have the tag, or none.
-
-    Source: Platt, "Probabilistic outputs for support vector machines", 1999: not 0 and 1 but the rule of succession is
-    fitted, so that a tag whose tracks all lie apart has a finite scale.
-    """
-    n_with, n_without = int(has_tag.sum()), int((~has_tag).sum())
-    if not n_with or not n_without:
-        raise ValueError(f"{n_with} tracks have the tag and {n_without} have not; a calibration takes both")
-    target = np.where(has_tag, (n_with + 1.0) / (n_with + 2.0), 1.0 / (n_without + 2.0))
-    centre = float(cosines.mean())
-    centred = cosines.astype(np.float64) - centre
-    constant = np.ones((len(centred), 1))
-    scale, bias = _fitted(np.concatenate([centred[:, None], constant], axis=1), target, np.zeros(len(centred)))
-    kept = min(max(float(scale), SMALLEST_SCALE), LARGEST_SCALE)
-    if kept != scale:
-        (bias,) = _fitted(constant, target, kept * centred)
-    return kept, float(bias) - kept * centre
-
-
-def _fitted(
-    features: NDArray[np.float64], target: NDArray[np.float64], offset: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The weights of the logistic regression of `target` on `features`, with logits `offset + features weights`."""
-    weights = np.zeros(features.shape[1])
-
-    def loss(candidate: NDArray[np.float64]) -> float:
-        logits = offset + features @ candidate
-        return float(np.sum(np.logaddexp(0.0, logits) - target * logits))
-
-    for _ in range(_NEWTON_STEPS):
-        probability = 0.5 * (1.0 + np.tanh(0.5 * (offset + features @ weights)))
-        gradient = features.T @ (probability - target)
-        curvature = features.T @ (features * (probability * (1.0 - probability))[:, None])
-        # Cosines that are all the same have no curvature; so little more of it changes nothing else.
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(len(weights)), gradient)
-        # Newton's whole step may overshoot far from the minimum of a convex loss: half of it, then.
-        while loss(weights - step) > loss(weights) and np.abs(step).max() > _SMALL_STEP:
-            step = step / 2
-        weights = weights - step
-        if np.abs(step).max() < _SMALL_STEP:
-            break
-    return weights
-
-
-def _prototypes(
-    checkpoint: Checkpoint, model: Model, compute: Compute, audio: TrainingAudio
-) -> tuple[Vectors, NDArray[np.float32]]:
-    """Scaled prototypes `(tags, width)` and biases `(tags,)`."""
-    manifest = audio.manifest or Path(checkpoint.manifest)
-    data = prepare_data(
-        checkpoint.recipe,
-        read_manifest(manifest),
-        checkpoint.vocabulary,
-        cache=audio.cache,
-        case=audio.case,
-        threads=compute.threads,
-    )
-    if data.digest != checkpoint.data_digest:
-        raise CheckpointError(
-            f"{manifest} has other tracks, sides or tags than the model was trained on; give the manifest of the "
-            "training with --manifest"
-        )
-    recipe = checkpoint.recipe
-    served = served_subspaces(model.subspaces, recipe.normalisation)
-    vectors, labels = _track_vectors(model, data.train, data.cache, served, compute)
-    prototypes = tag_prototypes(
-        vectors,
-        labels,
-        vocabulary=checkpoint.vocabulary,
-        subspaces=model.subspaces,
-        normalisation=recipe.normalisation,
-    )
-    has_tag = labels.toarray() != 0
-    cosines = vectors @ prototypes.T
-    numbers = [calibrated(cosines[:, tag], has_tag[:, tag]) for tag in range(len(prototypes))]
-    scales, biases = (np.array(column, dtype=np.float32) for column in zip(*numbers, strict=True))
-    return prototypes * scales[:, None], biases
-
-
-def _track_vectors(
-    model: Model, side: Side, cache: MelCache, served: Subspaces, compute: Compute
-) -> tuple[Vectors, Any]:
-    """What the service would store of each row: the mean of its excerpts, each slice of unit length; and its labels."""
-    network = compute.place(model.network).eval()
-    total = np.zeros((len(side.rows), served.width), dtype=np.float64)
-    rows = np.repeat(np.arange(len(side.rows)), side.n_excerpts)
-    excerpts = np.concatenate([np.arange(count) for count in side.n_excerpts])
-    with torch.inference_mode():
-        for first in range(0, len(rows), BATCH_EXCERPTS):
-            batch = slice(first, first + BATCH_EXCERPTS)
-            frames = compute.frames(cache.frames(side.rows[rows[batch]], excerpts[batch]))
-            with compute.autocast():
-                embeddings = network(frames)
-            np.add.at(total, rows[batch], served.unit(embeddings.float().cpu().numpy()))
-    network.to("cpu").to(memory_format=torch.contiguous_format)
-    return served.unit(total), side.labels
 
 
 def _fast(network: EmbeddingNetwork, *, n_frames: int) -> nn.Module:

@@ -49,7 +49,7 @@ def export(
     """
     from training.backbones.musicnn import PretrainedWeightsError
     from training.checkpoint import CheckpointError
-    from training.checkpoint_export import NOT_STATED, Terms, TrainingAudio, export_checkpoint
+    from training.checkpoint_export import NOT_STATED, Terms, export_checkpoint
     from training.closed_form import FeatureMeanError
     from training.datasets.labels import TagCase
     from training.datasets.manifest import ManifestError
@@ -57,6 +57,7 @@ def export(
     from training.encoder_graph import PARITY_TOLERANCE, ParityError
     from training.export import MUSICNN_MEAN, ExportError, export_musicnn_msd
     from training.mel_cache import MelCacheError, default_cache
+    from training.prototypes import TrainingAudio
     from training.recipe import Machine, RecipeError
     from training.trained_encoder import UntaggedTagError
     from training.training_data import TrainingDataError

@@ -35,15 +35,13 @@ from index.subspaces import Subspaces, Vectors
 from training.backbones.musicnn import load_musicnn
 from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.closed_form import closed_form_subspaces, read_feature_mean
+from training.embedding import SLICE_WIDTH
 from training.encoder_graph import Encoder, check_parity, encoder_graph, parity_waveforms
 from training.log_mel import MUSICNN_LOG_MEL, LogMel, LogMelProducts
 from training.vocabulary import SHIPPED, read_vocabulary
 
 PRETRAINED = Path(__file__).parent / "backbones" / "pretrained"
 MUSICNN_MEAN = PRETRAINED / "musicnn-msd-mean.safetensors"
-
-# The paper's: 256 columns for four dimensions.
-SLICE_WIDTH = 64
 
 
 class ExportError(Exception):

@@ -3,10 +3,12 @@
 There are two modules for one function: `LogMel` is torchaudio's, for training; `LogMelProducts` computes the same by
 matrix products, for the graph in a bundle. Frames are centred and the waveform's ends are padded with zeros. With 512
 samples to a frame and a hop of 256, only frame 0 reaches over an end: it sees half a frame of silence, then the audio.
+`paper_log_mel` is made of the same parts.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torchaudio
@@ -65,6 +67,32 @@ MUSICNN_LOG_MEL = LogMelSettings(
 )
 
 
+def mel_spectrogram(
+    settings: LogMelSettings, *, power: float, pad_mode: Literal["constant", "reflect"]
+) -> torchaudio.transforms.MelSpectrogram:
+    """The mel bands of centred frames by torchaudio, Slaney-scale and area-normalised.
+
+    Args:
+        settings: Rate, frame, hop and number of bands.
+        power: 2 sums energies in a band, 1 magnitudes.
+        pad_mode: What lies before and behind the waveform: zeros, or its mirror image.
+
+    Returns:
+        A module from `(batch, samples)` to `(batch, n_mels, 1 + samples // hop)`.
+    """
+    return torchaudio.transforms.MelSpectrogram(
+        settings.sample_rate,
+        n_fft=settings.frame_samples,
+        hop_length=settings.hop_samples,
+        n_mels=settings.n_mels,
+        power=power,
+        norm="slaney",
+        mel_scale="slaney",
+        center=True,
+        pad_mode=pad_mode,
+    )
+
+
 class LogMel(nn.Module):
     """The front end by torchaudio.
 
@@ -74,17 +102,7 @@ class LogMel(nn.Module):
     def __init__(self, settings: LogMelSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.mel = torchaudio.transforms.MelSpectrogram(
-            settings.sample_rate,
-            n_fft=settings.frame_samples,
-            hop_length=settings.hop_samples,
-            n_mels=settings.n_mels,
-            power=2.0,
-            norm="slaney",
-            mel_scale="slaney",
-            center=True,
-            pad_mode="constant",
-        )
+        self.mel = mel_spectrogram(settings, power=2.0, pad_mode="constant")
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn `(batch, excerpt_samples)`, full scale 1, into `(batch, n_frames, n_mels)`."""
@@ -125,13 +143,25 @@ class LogMelProducts(nn.Module):
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn `(batch, excerpt_samples)`, full scale 1, into `(batch, n_frames, n_mels)`."""
+        padded = functional.pad(waveform[:, : self.settings.samples_seen], (self.settings.hop_samples, 0))
+        mel = self.energies(padded) @ self.bands
+        return torch.log10(self.settings.gain * mel + 1.0)
+
+    def energies(self, padded: Tensor) -> Tensor:
+        """The energy in each bin of each frame.
+
+        Args:
+            padded: `(batch, hop + samples_seen)`: the waveform with a hop before it, so that frame i is hops i and
+                i + 1.
+
+        Returns:
+            `(batch, n_frames, hop + 1)`.
+        """
         hop = self.settings.hop_samples
         shape = (-1, self.settings.n_frames, hop)
-        # Frame i is hops i and i + 1 of the padded waveform: x[1 .. h] and, backwards, x[2h - 1 .. h].
-        padded = functional.pad(waveform[:, : self.settings.samples_seen], (hop, 0))
+        # Of each frame x[1 .. h] and, backwards, x[2h - 1 .. h].
         forwards = padded[:, 1 : 1 + self.settings.samples_seen].reshape(shape)
         backwards = padded[:, hop:].reshape(shape).flip(2)
         real = (forwards + backwards) @ self.cosines
         imaginary = (forwards - backwards) @ self.sines
-        mel = (real * real + imaginary * imaginary) @ self.bands
-        return torch.log10(self.settings.gain * mel + 1.0)
+        return real * real + imaginary * imaginary

@@ -6,10 +6,9 @@ magnitudes (not energies), a fixed standardisation, and waveforms continued by t
 """
 
 import torch
-import torchaudio
 from torch import Tensor, nn
 
-from training.log_mel import LogMelProducts, LogMelSettings
+from training.log_mel import LogMelProducts, LogMelSettings, mel_spectrogram
 
 # 3 s * 22,050 Hz = 66,150 samples, and 66,150 / 512 = 129.2: 129 whole hops. Frame i covers hops i - 1 and i, so the
 # 129 frames hear samples 0 .. 66,047. The last 102 are not heard, and only frame 0 reaches over an end.
@@ -39,17 +38,7 @@ class PaperLogMel(nn.Module):
     def __init__(self, settings: LogMelSettings = PAPER_LOG_MEL) -> None:
         super().__init__()
         self.settings = settings
-        self.mel = torchaudio.transforms.MelSpectrogram(
-            settings.sample_rate,
-            n_fft=settings.frame_samples,
-            hop_length=settings.hop_samples,
-            n_mels=settings.n_mels,
-            power=1.0,
-            norm="slaney",
-            mel_scale="slaney",
-            center=True,
-            pad_mode="reflect",
-        )
+        self.mel = mel_spectrogram(settings, power=1.0, pad_mode="reflect")
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn `(batch, excerpt_samples)`, full scale 1, into `(batch, n_frames, n_mels)` float32."""
@@ -67,12 +56,7 @@ class PaperLogMelProducts(LogMelProducts):
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn `(batch, excerpt_samples)`, full scale 1, into `(batch, n_frames, n_mels)`."""
         hop = self.settings.hop_samples
-        shape = (-1, self.settings.n_frames, hop)
-        # x[512] .. x[1] before x[0]: frame i is hops i and i + 1 of the padded waveform.
+        # x[512] .. x[1] before x[0].
         mirrored = torch.cat([waveform[:, 1 : hop + 1].flip(1), waveform[:, : self.settings.samples_seen]], dim=1)
-        forwards = mirrored[:, 1 : 1 + self.settings.samples_seen].reshape(shape)
-        backwards = mirrored[:, hop:].reshape(shape).flip(2)
-        real = (forwards + backwards) @ self.cosines
-        imaginary = (forwards - backwards) @ self.sines
-        magnitude = torch.sqrt(real * real + imaginary * imaginary)
+        magnitude = torch.sqrt(self.energies(mirrored))
         return _standardised(magnitude @ self.bands, self.settings.gain)

@@ -44,7 +44,7 @@ def train(
 ) -> None:
     """Train RECIPE: a TOML file, or the name of a recipe that ships.
 
-    Several processes: `torchrun --nproc-per-node 4 --no-python facet train ...`
+    Several processes: `torchrun --nproc-per-node 4 --no-python -- facet train ...`
     """
     from rich.console import Console
 
@@ -57,7 +57,8 @@ def train(
     from training.mel_cache import MelCacheError, default_cache
     from training.processes import Processes
     from training.progress import BarAndCurves, FramesBar, Report, Silence
-    from training.recipe import RecipeError, read_recipe
+    from training.recipe import RecipeError
+    from training.recipe_files import read_recipe
     from training.sampling.batch import SamplingError
     from training.train import TrainingDivergedError
     from training.train import train as train_model

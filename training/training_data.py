@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from training.clip_waveforms import Failure, describe_failures
 from training.datasets.labels import TagCase, labels_of
 from training.datasets.manifest import Manifest, Split
 from training.front_end import FRONT_ENDS
-from training.mel_cache import Failure, MelCache, Watch, cache_frames, describe_failures
+from training.mel_cache import MelCache, Watch, cache_frames
 from training.recipe import Recipe
 from training.vocabulary import Vocabulary
 

@@ -125,8 +125,8 @@ def find_vocabulary(name: str) -> Vocabulary:
     shipped = sorted(path.stem for path in SHIPPED.glob("*.toml"))
     if name not in shipped:
         near = difflib.get_close_matches(name, shipped, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise VocabularyError(
-            f"there is no vocabulary {name!r} among {', '.join(shipped)}{hint} A file's name ends in .toml"
+            f"there is no vocabulary {name!r} among {', '.join(shipped)}.{hint} A file's name ends in .toml"
         )
     return read_vocabulary(SHIPPED / f"{name}.toml")

@@ -181,6 +181,16 @@ def test_a_bundle_of_other_dimensions_is_read_by_the_definition(tiny: Path) -> N
     np.testing.assert_array_equal(bundle.proxies, _proxies())
 
 
+def test_the_encoder_s_own_numbers_are_to_be_had(tiny: Path) -> None:
+    bundle = ModelBundle.open(tiny, batch_size=2)
+    waveforms = np.random.default_rng(3).standard_normal((5, SAMPLES))
+    to_embedding, to_logits = _weights()
+    embedding, logits = bundle.encode(waveforms)
+    np.testing.assert_allclose(embedding, waveforms @ to_embedding, atol=1e-5)
+    np.testing.assert_allclose(logits, waveforms @ to_embedding @ to_logits, atol=1e-4)
+    np.testing.assert_array_equal(bundle.embed(waveforms).vectors, bundle.subspaces.unit(embedding))
+
+
 def test_a_slice_without_direction_is_zero(tiny: Path) -> None:
     assert not ModelBundle.open(tiny).embed(np.zeros((1, SAMPLES))).vectors.any()
 

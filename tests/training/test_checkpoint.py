@@ -19,7 +19,8 @@ from training.checkpoint import (
     write_checkpoint,
 )
 from training.model import Model, build_model
-from training.recipe import Recipe, read_recipe
+from training.recipe import Recipe
+from training.recipe_files import read_recipe
 from training.schedule import Plateaus
 from training.vocabulary import SHIPPED, read_vocabulary
 

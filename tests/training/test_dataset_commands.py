@@ -124,7 +124,7 @@ def test_a_manifest_is_checked_converted_and_dealt_out_anew(tmp_path):
         (("magnatagatune", SAMPLES / "magnatagatune"), "not one of 7 tracks has its audio in"),
         (("fma", SAMPLES, SAMPLES), "expected tracks.csv in"),
         (("fma", SAMPLES / "none", SAMPLES), "there is no folder"),
-        (("fma", SAMPLES / "fma_metadata", SAMPLES, "--vocabulary", "fmaa"), "did you mean 'fma'?"),
+        (("fma", SAMPLES / "fma_metadata", SAMPLES, "--vocabulary", "fmaa"), "Did you mean 'fma'?"),
         (("fma", SAMPLES / "fma_metadata", SAMPLES, "--vocabulary", "none.toml"), "none.toml does not exist"),
         (("fma", SAMPLES / "fma_metadata", SAMPLES, "--subset", "huge"), "'huge' is not one of"),
         (("fma", SAMPLES / "fma_metadata", SAMPLES, "-o", "m.json"), "ends in .csv or .parquet"),

@@ -11,7 +11,6 @@ from index.audio import ExcerptPlan, open_audio
 from index.model import ModelBundle
 from index.subspaces import Vectors
 from tests.training.small_training import SMALL, make_textures
-from training.checkpoint_export import LARGEST_SCALE, SMALLEST_SCALE, calibrated
 from training.commands import export
 from training.datasets.manifest import Manifest, Split
 from training.datasets.manifest_files import read_manifest
@@ -137,26 +136,3 @@ def test_what_is_no_checkpoint_is_refused_in_a_line(tmp_path: Path) -> None:
         result = CliRunner().invoke(export, [str(model), str(tmp_path / "bundle")])
         assert result.exit_code != 0
         assert said in result.output.replace("\n", "")
-
-
-def test_calibration_finds_the_scale_and_bias_that_made_the_tags() -> None:
-    rng = np.random.default_rng(0)
-    cosines = rng.uniform(0, 1, 20_000)
-    has_tag = rng.uniform(size=20_000) < 1 / (1 + np.exp(-(6 * cosines - 4)))
-    scale, bias = calibrated(cosines, has_tag)
-    assert scale == pytest.approx(6, abs=0.3)
-    assert bias == pytest.approx(-4, abs=0.2)
-
-
-def test_calibration_of_tracks_that_lie_apart_is_finite_and_of_useless_cosines_is_the_share() -> None:
-    apart = np.r_[np.full(30, 0.9), np.full(70, 0.1)]
-    has_tag = np.arange(100) < 30
-    scale, bias = calibrated(apart, has_tag)
-    assert SMALLEST_SCALE < scale < LARGEST_SCALE
-    assert 1 / (1 + np.exp(-(scale * 0.9 + bias))) == pytest.approx(31 / 32, abs=1e-3)
-    # Cosines that point the wrong way: only the share of the tag is left.
-    scale, bias = calibrated(1 - apart, has_tag)
-    assert scale == SMALLEST_SCALE
-    assert 1 / (1 + np.exp(-(scale * 0.5 + bias))) == pytest.approx(0.31, abs=0.02)
-    with pytest.raises(ValueError, match="takes both"):
-        calibrated(apart, np.ones(100, dtype=bool))

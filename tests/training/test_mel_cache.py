@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from tests.training.small_training import SAMPLE_RATE, write_wave
+from training.clip_waveforms import describe_failures
 from training.datasets.manifest import Manifest
 from training.front_end import FRONT_ENDS
-from training.mel_cache import NOT_YET, ROWS_PER_FLUSH, MelCache, cache_frames, describe_failures
+from training.mel_cache import MelCache, cache_frames
+from training.mel_files import NOT_YET, ROWS_PER_FLUSH
 from training.paper_log_mel import PAPER_LOG_MEL, PaperLogMel
 
 FRONT_END = FRONT_ENDS["inception"]

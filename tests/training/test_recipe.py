@@ -8,7 +8,8 @@ from training.embedding import Normalisation
 from training.losses.tagging import TaggingLoss
 from training.losses.triplet import TripletLoss
 from training.model import build_model
-from training.recipe import Recipe, RecipeError, read_recipe, shipped_recipes
+from training.recipe import Recipe, RecipeError
+from training.recipe_files import read_recipe, shipped_recipes
 from training.vocabulary import SHIPPED, read_vocabulary
 
 # The poster's first table: normalised, disentangled, track triplets.

@@ -20,7 +20,8 @@ from training.checkpoint import BEST, LATEST, Checkpoint, CheckpointError, read_
 from training.datasets.manifest_files import read_manifest, write_manifest
 from training.device import choose_compute
 from training.processes import Processes
-from training.recipe import Machine, RecipeError, read_recipe
+from training.recipe import Machine, RecipeError
+from training.recipe_files import read_recipe
 from training.train import train
 from training.training_commands import train as train_command
 from training.training_data import TrainingData, TrainingDataError, prepare_data
@@ -37,7 +38,7 @@ from pathlib import Path
 from training.datasets.manifest_files import read_manifest
 from training.device import choose_compute
 from training.processes import Processes
-from training.recipe import read_recipe
+from training.recipe_files import read_recipe
 from training.train import train
 from training.training_data import prepare_data
 from training.vocabulary import read_vocabulary

@@ -2,27 +2,20 @@
 
 The Million Song Dataset's split and label files are pickles of Python 2. Loading a pickle runs whatever program it
 holds, so this reads the instructions that build lists, dictionaries, numbers, text and numpy's number arrays, by hand,
-and refuses every other. `million_song` is the caller.
+and refuses every other. `million_song` is the caller; `inert_array` holds what numpy put in.
 """
 
 import codecs
-import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from training.datasets.inert_array import InertArray, InertPickleError, NumberType
 
 _ARRAY_MAKERS = ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct")
 _SCALAR_MAKERS = ("numpy.core.multiarray scalar", "numpy._core.multiarray scalar")
-_NUMBER_TYPE = re.compile(r"\?|b1|[iu][1248]|f[248]")
-
-
-class InertPickleError(ValueError):
-    """A pickle is damaged, or asks for more than plain data."""
 
 
 @dataclass(frozen=True)
@@ -30,43 +23,6 @@ class _Name:
     """Something the pickle would import, by name."""
 
     text: str
-
-
-@dataclass
-class _NumberType:
-    """What numpy pickles of a dtype: a code, and then a state that holds the byte order."""
-
-    code: str
-    order: Literal["=", "<", ">"] = "="
-
-
-class InertArray:
-    """An array of numbers. Its content comes after other places of the pickle may have referred to it."""
-
-    def __init__(self) -> None:
-        self._content: tuple[tuple[int, ...], _NumberType, bool, bytes] | None = None
-
-    def fill(self, state: Any) -> None:
-        """Take numpy's state of an array: (version, shape, dtype, is column by column, bytes)."""
-        _, shape, number_type, is_fortran, content = state
-        if not (isinstance(number_type, _NumberType) and isinstance(content, bytes)):
-            raise InertPickleError("an array of objects stands in it; only arrays of numbers are read")
-        self._content = (tuple(int(length) for length in shape), number_type, bool(is_fortran), content)
-
-    def array(self) -> NDArray[Any]:
-        """The numbers.
-
-        Raises:
-            InertPickleError: If it was never filled, or its bytes do not fit its shape.
-        """
-        if self._content is None:
-            raise InertPickleError("an array has no content")
-        shape, number_type, is_fortran, content = self._content
-        try:
-            flat = np.frombuffer(content, dtype=np.dtype(number_type.code).newbyteorder(number_type.order))
-            return flat.reshape(shape, order="F" if is_fortran else "C")
-        except (TypeError, ValueError) as error:
-            raise InertPickleError(f"an array's content does not fit: {error}") from error
 
 
 def read_inert(path: Path) -> Any:
@@ -177,8 +133,8 @@ class _Machine:
         text = function.text if isinstance(function, _Name) else repr(function)
         if text in _ARRAY_MAKERS:
             self.push(InertArray())
-        elif text == "numpy dtype" and _NUMBER_TYPE.fullmatch(_text(arguments[0])):
-            self.push(_NumberType(_text(arguments[0])))
+        elif text == "numpy dtype" and (number_type := NumberType.of(_text(arguments[0]))):
+            self.push(number_type)
         elif text in _SCALAR_MAKERS:
             scalar = InertArray()
             scalar.fill((1, (), arguments[0], False, arguments[1]))
@@ -193,12 +149,9 @@ class _Machine:
 
     def build(self) -> None:
         state, value = self.pop(), self._stack[-1]
-        if isinstance(value, InertArray):
-            value.fill(state)
-        elif isinstance(value, _NumberType):
-            value.order = "<" if state[1] in ("<", b"<") else ">" if state[1] in (">", b">") else "="
-        else:
+        if not isinstance(value, InertArray | NumberType):
             raise InertPickleError("it fills an object that is no array; only plain data is read")
+        value.fill(state)
 
     # Containers
 

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.manifest import NO_SPLIT, NO_YEAR, SPLITS, Manifest, ManifestError
+from training.datasets.text_column import TextColumn
 
 TEXTS = ("path", "track_id", "artist", "album")
 NUMBERS = ("year", "start_seconds", "duration_seconds")
 COLUMNS = ("path", "track_id", "artist", "album", "year", "tags", "split", "start_seconds", "duration_seconds")
 REQUIRED = ("path", "track_id")
+
+# So many rows are Python objects at a time: 10 MB.
+ROWS_AT_A_TIME = 10_000
 
 # Other words for ours: a column of this name is taken for a slip while ours is missing.
 _OTHER_WORDS = {
@@ -53,6 +57,16 @@ def written_columns(manifest: Manifest) -> tuple[str, ...]:
     """The columns to write: all, but those of clips only where there is a clip."""
     has_clips = manifest.start_seconds.any() or not np.isnan(manifest.duration_seconds).all()
     return COLUMNS if has_clips else COLUMNS[:-2]
+
+
+def written_texts(manifest: Manifest, paths: TextColumn) -> dict[str, TextColumn]:
+    """The columns of text by name, with these paths for the manifest's own."""
+    return {"path": paths} | {column: getattr(manifest, column) for column in TEXTS if column != "path"}
+
+
+def split_words(manifest: Manifest) -> list[str]:
+    """The side of each row as a file has it; nothing for a row that has none."""
+    return ["" if side == NO_SPLIT else SPLITS[side].value for side in manifest.split.tolist()]
 
 
 def parsed(column: str, cells: Iterable[str], parse: Callable[[str], Any], *, first: int = 0) -> list[Any]:

@@ -11,22 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from training.datasets.manifest import NO_SPLIT, SPLITS, Manifest, ManifestError
+from training.datasets.manifest import Manifest, ManifestError
 from training.datasets.manifest_columns import (
     COLUMNS,
     NUMBERS,
+    ROWS_AT_A_TIME,
     TEXTS,
     as_numbers,
     check_columns,
     parsed,
     split_code,
+    split_words,
     written_columns,
+    written_texts,
 )
 from training.datasets.tag_column import TagColumn
 from training.datasets.text_column import TextColumn
-
-# So many rows are Python objects at a time: 10 MB.
-_ROWS_AT_A_TIME = 10_000
 
 
 def read_csv(path: Path) -> Manifest:
@@ -61,13 +61,10 @@ def read_csv(path: Path) -> Manifest:
 def write_csv(manifest: Manifest, paths: TextColumn, file: Path) -> None:
     """Write a CSV manifest, with these paths for its own."""
     columns: dict[str, Iterable[Any]] = {
-        "path": paths,
-        "track_id": manifest.track_id,
-        "artist": manifest.artist,
-        "album": manifest.album,
+        **written_texts(manifest, paths),
         "year": (year or "" for year in manifest.year.tolist()),
         "tags": map(_joined_tags, manifest.tags),
-        "split": ("" if side == NO_SPLIT else SPLITS[side].value for side in manifest.split.tolist()),
+        "split": split_words(manifest),
         "start_seconds": manifest.start_seconds.tolist(),
         "duration_seconds": ("" if np.isnan(seconds) else seconds for seconds in manifest.duration_seconds.tolist()),
     }
@@ -81,7 +78,7 @@ def write_csv(manifest: Manifest, paths: TextColumn, file: Path) -> None:
 
 def _pieces(lines: Iterator[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
     first = 0
-    while rows := list(islice(lines, _ROWS_AT_A_TIME)):
+    while rows := list(islice(lines, ROWS_AT_A_TIME)):
         yield first, rows
         first += len(rows)
 

@@ -10,22 +10,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from training.datasets.manifest import NO_SPLIT, NO_YEAR, SPLITS, Manifest, ManifestError
+from training.datasets.manifest import NO_YEAR, Manifest, ManifestError
 from training.datasets.manifest_columns import (
     COLUMNS,
     NUMBERS,
+    ROWS_AT_A_TIME,
     TEXTS,
     as_numbers,
     check_columns,
     parsed,
     split_code,
+    split_words,
     written_columns,
+    written_texts,
 )
 from training.datasets.tag_column import TagColumn
 from training.datasets.text_column import TextColumn
-
-# So many rows are Python objects at a time.
-_ROWS_AT_A_TIME = 10_000
 
 
 def read_parquet(path: Path) -> Manifest:
@@ -56,15 +56,11 @@ def write_parquet(manifest: Manifest, paths: TextColumn, file: Path) -> None:
     """Write a Parquet manifest, with these paths for its own."""
     tags = manifest.tags
     names = pa.DictionaryArray.from_arrays(pa.array(tags.codes), pa.array(tags.names, pa.string()))
-    sides = [None if side == NO_SPLIT else SPLITS[side].value for side in manifest.split.tolist()]
-    columns = {
-        "path": pa.array(list(paths), pa.string()),
-        "track_id": pa.array(list(manifest.track_id), pa.string()),
-        "artist": pa.array(list(manifest.artist), pa.string()),
-        "album": pa.array(list(manifest.album), pa.string()),
+    texts = written_texts(manifest, paths)
+    columns = {name: pa.array(list(text), pa.string()) for name, text in texts.items()} | {
         "year": pa.array(manifest.year, mask=manifest.year == NO_YEAR),
         "tags": pa.ListArray.from_arrays(pa.array(tags.offsets, pa.int32()), names.cast(pa.string())),
-        "split": pa.array(sides, pa.string()),
+        "split": pa.array([word or None for word in split_words(manifest)], pa.string()),
         "start_seconds": pa.array(manifest.start_seconds),
         "duration_seconds": pa.array(manifest.duration_seconds, mask=np.isnan(manifest.duration_seconds)),
     }
@@ -75,8 +71,8 @@ def write_parquet(manifest: Manifest, paths: TextColumn, file: Path) -> None:
 def _texts(table: pa.Table, column: str) -> TextColumn:
     texts = _column(table, column, pa.string(), "text").fill_null("")
     pieces = [
-        TextColumn.of(texts.slice(first, _ROWS_AT_A_TIME).to_pylist())
-        for first in range(0, table.num_rows, _ROWS_AT_A_TIME)
+        TextColumn.of(texts.slice(first, ROWS_AT_A_TIME).to_pylist())
+        for first in range(0, table.num_rows, ROWS_AT_A_TIME)
     ]
     return TextColumn.joined(pieces) if pieces else TextColumn.of([])
 

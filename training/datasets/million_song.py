@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering, expect_file
-from training.datasets.inert_pickle import InertArray, InertPickleError, read_inert
+from training.datasets.inert_array import InertArray, InertPickleError
+from training.datasets.inert_pickle import read_inert
 from training.datasets.manifest import Split
 from training.datasets.million_song_metadata import NoSongMetadata, SongMetadata
 from training.vocabulary import SHIPPED, read_vocabulary

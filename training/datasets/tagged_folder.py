@@ -13,7 +13,7 @@ import av
 import av.error
 from av.audio.stream import AudioStream
 
-from index.ffmpeg_waveform import DEMUXERS
+from index.ffmpeg_container import DEMUXERS
 from index.waveform import AudioMetadata, clean_tag
 from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
 from training.datasets.manifest import FIRST_YEAR, NO_YEAR

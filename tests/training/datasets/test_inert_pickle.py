@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.datasets.inert_pickle import InertArray, InertPickleError, read_inert
+from training.datasets.inert_array import InertArray, InertPickleError
+from training.datasets.inert_pickle import read_inert
 
 LEE = Path(__file__).parent / "samples" / "million_song" / "lee"
 

@@ -1,0 +1,68 @@
+"""Two of the poster's models on made sounds, from nothing to the tables; and once more, when all is there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import facet
+from tests.training.small_training import SMALL, make_textures
+from training.checkpoint import LATEST, read_checkpoint
+from training.datasets.manifest import SPLITS, Split
+from training.datasets.manifest_files import read_manifest, write_manifest
+from training.evaluation.evaluation import Task, read_evaluation
+
+RECIPES = ("disentangled_triplet", "classification")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Of each kind of sound two to learn from, one to stop by, and one to measure on."""
+    path, vocabulary = make_textures(tmp_path_factory.mktemp("textures"), copies=3)
+    manifest = read_manifest(path)
+    split = manifest.split.copy()
+    split[np.char.endswith(np.array(list(manifest.track_id)), "-2")] = SPLITS.index(Split.TEST)
+    write_manifest(manifest.with_split(split), path)
+    return path, vocabulary
+
+
+@pytest.mark.timeout(600)
+def test_models_are_trained_measured_and_set_beside_the_published_figures(
+    tmp_path: Path, data: tuple[Path, Path]
+) -> None:
+    arguments = ["reproduce", str(tmp_path / "out"), "--data", str(data[0]), "--vocabulary", str(data[1])]
+    arguments += ["--seeds", "1", "--cache", str(tmp_path / "cache"), "--processes", "2"]
+    for recipe in RECIPES:
+        arguments += ["--recipe", recipe]
+    for setting in SMALL:
+        arguments += ["--set", setting]
+    first = CliRunner().invoke(facet.main, arguments)
+    assert first.exit_code == 0, first.output
+    for recipe in RECIPES:
+        folder = tmp_path / "out" / recipe / "seed-0"
+        evaluation = read_evaluation(folder / f"{recipe}-seed-0" / "evaluation.json")
+        history = read_checkpoint(folder / "run" / LATEST).standing.history
+        seconds = evaluation.find(Task.TRAINING, "processor seconds")
+        assert seconds is not None
+        assert seconds.value == pytest.approx(sum(record.processor_seconds for record in history))
+        assert evaluation.find(Task.RETRIEVAL, "R@1") is not None
+    tables = (tmp_path / "out" / "tables.md").read_text()
+    assert "0.890" in tables or ".890" in tables  # the paper's best AUC stands beside ours
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+    written |= {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("bundle.json")}
+    written |= {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("evaluation.json")}
+    assert len(written) == len(RECIPES) * 4
+    second = CliRunner().invoke(facet.main, arguments)
+    assert second.exit_code == 0, second.output
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    assert (tmp_path / "out" / "tables.md").read_text() == tables
+
+
+def test_a_step_that_fails_says_which_and_why(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    arguments = ["reproduce", str(tmp_path / "out"), "--data", str(data[0]), "--vocabulary", str(data[1])]
+    arguments += ["--recipe", "classification", "--seeds", "1", "--set", "training.no_such_setting=1"]
+    failed = CliRunner().invoke(facet.main, arguments)
+    assert failed.exit_code == 1
+    assert "train of classification, seed 0, failed" in failed.output
+    assert "no_such_setting" in failed.output

@@ -1,0 +1,50 @@
+"""Tracks as a bundle hears them, with their labels: what every measure takes. `embedding_store` makes it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.subspaces import Subspaces, Vectors
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EmbeddedTracks:
+    """n tracks and their m excerpts, in the order of the manifest.
+
+    Attributes:
+        subspaces: The bundle's.
+        track_ids: n, each once.
+        artists: n, empty where unknown. (A rendered piece's artist is its tune.)
+        tags: The vocabulary's tags, in the order of the columns of `labels`.
+        notions: The dimension of each of those tags: the vocabulary's, which a bundle that is not disentangled lacks.
+        labels: `(n, tags)` bool.
+        excerpts: `(m, width)` float32: what the encoder gives for each excerpt, slices at the length it gave them.
+        track: `(m,)` int64, ascending: which track an excerpt is of. Every track has one excerpt at least.
+        starts_seconds: `(m,)` float64 from the beginning of the track's clip.
+        tag_scores: `(n, tags)` float32: the bundle's own probabilities, mean over excerpts; NaN for a tag that the
+            bundle does not know.
+    """
+
+    subspaces: Subspaces
+    track_ids: tuple[str, ...]
+    artists: tuple[str, ...]
+    tags: tuple[str, ...]
+    notions: tuple[str, ...]
+    labels: NDArray[np.bool_]
+    excerpts: Vectors
+    track: NDArray[np.int64]
+    starts_seconds: NDArray[np.float64]
+    tag_scores: Vectors
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The notions there are tags of, in the vocabulary's order, each once."""
+        return tuple(dict.fromkeys(self.notions))
+
+    def tags_of(self, notion: str | None) -> NDArray[np.int64]:
+        """Columns of `labels` that belong to a notion; all for None."""
+        return np.flatnonzero([notion in (None, each) for each in self.notions])

@@ -1,0 +1,76 @@
+"""`facet reproduce`: the poster's eight models on one data set, with its tables. `facet.py` hands the verb over."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--data",
+    "manifest",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The tracks, with train, valid and test sides: CSV or Parquet, as `facet dataset` writes it.",
+)
+@click.option(
+    "--vocabulary",
+    default="lastfm50",
+    show_default=True,
+    help="The tags and their dimensions: a TOML file, or the name of one that ships.",
+)
+@click.option("--recipe", "recipes", multiple=True, help="Only this one; repeatable. Without it: the poster's eight.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(min=1), help="Runs of each recipe.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Of every recipe alike; repeatable.")
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for log-mel frames. Without it: the user's cache folder.",
+)
+@click.option("--data-source", default="not stated", help="What the data are, for the bundles' cards.")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at once.")
+def reproduce(
+    folder: Path,
+    *,
+    manifest: Path,
+    vocabulary: str,
+    recipes: tuple[str, ...],
+    seeds: int,
+    overrides: tuple[str, ...],
+    cache: Path | None,
+    data_source: str,
+    processes: int,
+) -> None:
+    """Train and measure the poster's eight models, and print its tables, ours beside theirs.
+
+    Everything goes to FOLDER; the same command goes on with a reproduction that was stopped.
+    """
+    from rich.console import Console
+
+    from training.evaluation.comparison import comparison
+    from training.evaluation.evaluation import EvaluationError
+    from training.reproduction import POSTER, Reproduction, ReproductionError
+    from training.reproduction import reproduce as reproduce_all
+
+    console = Console(soft_wrap=True)
+    plan = Reproduction(
+        folder=folder,
+        manifest=manifest.absolute(),
+        vocabulary=vocabulary,
+        recipes=recipes or POSTER,
+        seeds=range(seeds),
+        overrides=overrides,
+        cache=cache,
+        data_source=data_source,
+        processes=processes,
+    )
+    try:
+        evaluations = reproduce_all(plan, report=lambda line: console.print(line, highlight=False, markup=False))
+    except (ReproductionError, EvaluationError) as error:
+        raise click.ClickException(str(error)) from error
+    tables = comparison(evaluations)
+    path = folder / "tables.md"
+    path.write_text(tables, encoding="utf-8")
+    console.print(tables, highlight=False, markup=False)
+    console.print(f"written to {path}", highlight=False)
