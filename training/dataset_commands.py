@@ -195,6 +195,55 @@ def rendered(
             raise click.ClickException(f"{error}; --any-soundfont takes it all the same") from error
 
 
+@manifest_verb("accompanied")
+@click.argument("folder", type=FOLDER)
+@click.option("--soundfont", type=FILE, required=True, help="TimGM6mb.sf2.")
+@click.option("--mma", type=FILE, help="MMA's command, if it is not on the path.")
+@click.option("--fluidsynth", type=FILE, help="fluidsynth's command, if it is not on the path.")
+@click.option("--pieces", type=click.IntRange(1), default=240, show_default=True, help="How many.")
+@click.option(
+    "--sheets", type=click.IntRange(1), default=60, show_default=True, help="How many chord sheets they have."
+)
+@click.option("--music-seed", type=click.IntRange(0), default=0, show_default=True, help="Another one: other music.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many render at once.")
+@click.option("--any-soundfont", is_flag=True, help="Take another soundfont, which sounds otherwise.")
+def accompanied(
+    folder: Path,
+    *,
+    soundfont: Path,
+    mma: Path | None,
+    fluidsynth: Path | None,
+    pieces: int,
+    sheets: int,
+    music_seed: int,
+    processes: int,
+    any_soundfont: bool,
+) -> Gathered:
+    """Render music accompanied by MMA into FOLDER, to test what was trained on `rendered`. What is there is kept."""
+    from training.datasets.accompanied.band import TIM_GM_SHA256, BandMissingError, PlayingError, find_tools
+    from training.datasets.accompanied_set import accompany_set
+
+    try:
+        tools = find_tools(
+            mma=mma,
+            fluidsynth=fluidsynth,
+            soundfont=soundfont,
+            expected_sha256=None if any_soundfont else TIM_GM_SHA256,
+        )
+        with click.progressbar(length=pieces, label="pieces", file=sys.stderr) as progress:
+            return accompany_set(
+                folder,
+                tools,
+                pieces=pieces,
+                sheets=sheets,
+                seed=music_seed,
+                processes=processes,
+                on_piece=lambda: progress.update(1),
+            )
+    except (BandMissingError, PlayingError) as error:
+        raise click.ClickException(str(error)) from error
+
+
 @manifest_verb("manifest")
 @click.argument("file", type=FILE)
 def manifest(file: Path) -> Gathered:
@@ -204,5 +253,5 @@ def manifest(file: Path) -> Gathered:
     return Gathered(read_manifest(file), {}, ())
 
 
-for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, rendered, manifest):
+for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, rendered, accompanied, manifest):
     dataset.add_command(verb)

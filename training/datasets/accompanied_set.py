@@ -1,0 +1,161 @@
+"""Accompanied music as a data set, to test on what was trained on `rendered_set`. Output: `manifest_files`.
+
+`accompanied` makes one piece; here is decided which pieces there are. All are on the test side: it is the music that no
+model was trained on. Several are made over one chord sheet, which stands in the manifest as the artist.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from training.datasets.accompanied.band import SAMPLE_RATE, Tools
+from training.datasets.accompanied.piece import make_piece
+from training.datasets.accompanied.studios import ERAS
+from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
+from training.datasets.manifest import Split
+from training.datasets.rendered.factors import VALUES, Factors
+from training.datasets.rendered.mp3 import quantised, write_mp3
+
+# The same for every era: what a codec cuts off must not tell one from another.
+BIT_RATE = 160_000
+
+# What a seed is used for, so that no two uses draw the same numbers.
+_PLAN, _WRITING, _PLAYING = range(100, 103)
+
+
+@dataclass(frozen=True)
+class PlannedAccompaniment:
+    """A piece to be.
+
+    Attributes:
+        name: Says all that its sound depends on but the tools.
+        sheet: Number of its chord sheet.
+        factors: What it is to be.
+        year: Within its era.
+        writing_seed: Of its sheet and melody.
+        playing_seed: Of its players and its studio.
+    """
+
+    name: str
+    sheet: int
+    factors: Factors
+    year: int
+    writing_seed: tuple[int, ...]
+    playing_seed: tuple[int, ...]
+
+
+def plan_accompaniments(pieces: int, *, sheets: int, seed: int) -> Iterator[PlannedAccompaniment]:
+    """Which pieces a set has.
+
+    Every value of a factor comes equally often, to within one, and independently of the other factors and of the
+    sheet; so does every sheet.
+
+    Args:
+        pieces: How many.
+        sheets: How many chord sheets they are made over.
+        seed: Another seed gives other sheets.
+
+    Raises:
+        DatasetLayoutError: If there are fewer pieces than sheets, or less than one sheet.
+    """
+    if not 1 <= sheets <= pieces:
+        raise DatasetLayoutError(f"{pieces} pieces over {sheets} chord sheets cannot be; every sheet needs a piece")
+    rng = np.random.default_rng((seed, _PLAN))
+    # Whole shuffled rounds of a factor's values; the last one may be cut short. Then all is shuffled once more.
+    columns = {
+        factor: rng.permutation(
+            np.concatenate([rng.permutation(values) for _ in range(-(-pieces // len(values)))])[:pieces]
+        )
+        for factor, values in VALUES.items()
+    }
+    for number in range(pieces):
+        factors = Factors(**{factor: str(column[number]) for factor, column in columns.items()})
+        first_year, last_year = ERAS[factors.era].years
+        sheet = number % sheets
+        yield PlannedAccompaniment(
+            name=f"accompanied{seed}-sheet{sheet:04d}-{number:05d}-{'-'.join(factors.tags)}",
+            sheet=sheet,
+            factors=factors,
+            year=int(rng.integers(first_year, last_year + 1)),
+            writing_seed=(seed, _WRITING, sheet),
+            playing_seed=(seed, _PLAYING, number),
+        )
+
+
+def accompany_set(
+    folder: Path,
+    tools: Tools,
+    *,
+    pieces: int,
+    sheets: int,
+    seed: int,
+    processes: int = 1,
+    on_piece: Callable[[], None] = lambda: None,
+) -> Gathered:
+    """Make a set, or what is missing of one. A piece that is there already is kept, so a killed run goes on.
+
+    Args:
+        folder: Gets `audio/*.mp3`.
+        tools: What plays.
+        pieces: How many.
+        sheets: How many chord sheets they are made over.
+        seed: Of everything.
+        processes: How many pieces are made at once.
+        on_piece: Called whenever a piece is there.
+
+    Raises:
+        DatasetLayoutError: If the set cannot be.
+        PlayingError: If MMA or fluidsynth fails.
+    """
+    planned = list(plan_accompaniments(pieces, sheets=sheets, seed=seed))
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    todo = []
+    for piece in planned:
+        if _path(folder, piece).is_file():
+            on_piece()
+        else:
+            todo.append(piece)
+    make = partial(_make_piece, folder, tools)
+    if processes == 1 or len(todo) < 2:
+        for piece in todo:
+            make(piece)
+            on_piece()
+    else:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            for _ in pool.map(make, todo):
+                on_piece()
+    gathering = Gathering(folder)
+    for piece in planned:
+        gathering.add(
+            _path(folder, piece).relative_to(folder).as_posix(),
+            track_id=piece.name,
+            artist=f"sheet {piece.sheet}, seed {seed}",
+            year=piece.year,
+            tags=piece.factors.tags,
+            split=Split.TEST,
+        )
+    gathering.remark("The artist of a piece is its chord sheet.")
+    return gathering.finish()
+
+
+def _path(folder: Path, piece: PlannedAccompaniment) -> Path:
+    return folder / "audio" / f"{piece.name}.mp3"
+
+
+def _make_piece(folder: Path, tools: Tools, piece: PlannedAccompaniment) -> None:
+    sound = make_piece(
+        piece.factors,
+        tools,
+        writing=np.random.default_rng(piece.writing_seed),
+        playing=np.random.default_rng(piece.playing_seed),
+    )
+    path = _path(folder, piece)
+    part = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    write_mp3(quantised(sound), part, sample_rate=SAMPLE_RATE, bit_rate=BIT_RATE, tags={"title": piece.name})
+    part.replace(path)
