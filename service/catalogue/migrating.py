@@ -44,8 +44,9 @@ def upgrade(database: Database) -> Upgrade:
             database.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CatalogueError(f"the folder {database.file.parent} cannot be made: {error.strerror}") from error
-    with _locked(database) as connection:
+    with locked(database) as connection:
         before = MigrationContext.configure(connection).get_current_revision()
+        _refuse_encoding(connection, database)
         if before is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
             raise CatalogueError(f"the database at {database.name} holds tables that are not Facet's; give it its own")
         config = alembic_config(connection)
@@ -65,13 +66,28 @@ def alembic_config(connection: Connection) -> Config:
 
 
 @contextmanager
-def _locked(database: Database) -> Iterator[Connection]:
-    """A transaction that nobody else migrates beside."""
-    engine = database.engine.execution_options(facet_writes=True)
-    with database.plainly(), engine.begin() as connection:
+def locked(database: Database) -> Iterator[Connection]:
+    """A transaction that nobody else migrates beside; what is done to the tables in it is kept whole or not at all.
+
+    Raises:
+        CatalogueUnavailableError: If the database cannot be written, or somebody else migrates for too long.
+    """
+    with database.changing_tables() as connection:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRESQL_LOCK})
         yield connection
+
+
+def _refuse_encoding(connection: Connection, database: Database) -> None:
+    """Facet keeps names in every script, so a database must be able to."""
+    if database.is_sqlite:
+        return
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    if encoding != "UTF8":
+        raise CatalogueError(
+            f"the database at {database.name} keeps its text as {encoding}, which has not every letter; make one with "
+            "`createdb --encoding=UTF8 --locale=C --template=template0 NAME`"
+        )
 
 
 def _refuse_unknown(config: Config, database: Database, step: str) -> None:

@@ -21,6 +21,21 @@ from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbeddi
 SCHEMA_REVISION = "0001"
 
 
+class Words(TypeDecorator[str]):
+    """Text, a character 0 replaced: PostgreSQL keeps none, and a question that has one finds nothing on either."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Text that both keep."""
+        return None if value is None else value.replace("\0", "\ufffd")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The same."""
+        return value
+
+
 class FilePath(TypeDecorator[Path]):
     """A path as the operating system's bytes: names that are not UTF-8 survive, and both engines order bytes alike."""
 
@@ -97,7 +112,7 @@ class Table(DeclarativeBase):
         }
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        str: Text(),
+        str: Words(),
         int: BigInteger(),
         float: Double(),
         datetime: Moment(),

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import text
 
 from index.subspaces import Vectors
+from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueNotMigratedError
 from service.catalogue.repository import Catalogue
-from service.settings import Settings
 from tests.service.small_facet import SmallBundle, write_tone
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = 150
-KILLS = 5
+KILLS = {"sqlite": 5, "postgresql": 3}
 
 
 def start_ingest(music: Path) -> subprocess.Popen[str]:
@@ -31,10 +32,10 @@ def start_ingest(music: Path) -> subprocess.Popen[str]:
     )
 
 
-def content(data_dir: Path) -> dict[Path, tuple[str, Vectors]]:
+def content(url: str) -> dict[Path, tuple[str, Vectors]]:
     """Id and vector of every file's track; no file has two."""
     try:
-        with Catalogue.open(Settings(data_dir=data_dir).catalogue_url) as catalogue:
+        with Catalogue.open(url) as catalogue:
             tracks = catalogue.list_tracks(limit=10_000)
             embeddings = catalogue.embeddings([track.id for track in tracks], SmallBundle().encoder_id)
     except CatalogueNotMigratedError:
@@ -43,8 +44,9 @@ def content(data_dir: Path) -> dict[Path, tuple[str, Vectors]]:
     return {track.path: (track.id, embeddings[track.id].vector) for track in tracks}
 
 
+@pytest.mark.timeout(300)
 def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     music = tmp_path.resolve() / "music"
     for number in range(FILES):
@@ -56,16 +58,17 @@ def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
     monkeypatch.setenv("SMALL_ANALYSER_SECONDS", "0.02")
     monkeypatch.setenv("SMALL_ANALYSER_TELLS", "1")
     monkeypatch.setenv("FACET_DATA_DIR", str(tmp_path / "killed"))
-    database = tmp_path / "killed" / "catalogue.db"
+    monkeypatch.setenv("FACET_DATABASE_URL", empty_database_url)
+    database = Database(empty_database_url)
     rng = random.Random(20)
     seen: dict[Path, str] = {}
     progress = []
-    for kill in range(KILLS):
+    for kill in range(KILLS[database.url.get_backend_name()]):
         process = start_ingest(music)
         assert process.stderr is not None
         if kill == 0:
             # This one meets the making of the tables.
-            while not database.exists():
+            while not is_being_made(database):
                 assert process.poll() is None
                 time.sleep(0.002)
         else:
@@ -77,7 +80,7 @@ def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=30)
         assert process.returncode == -signal.SIGKILL
-        ids = {path: track_id for path, (track_id, _) in content(tmp_path / "killed").items()}
+        ids = {path: track_id for path, (track_id, _) in content(empty_database_url).items()}
         # What was there stays what it was.
         assert seen.items() <= ids.items()
         seen = ids
@@ -88,16 +91,33 @@ def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, "")
 
-    monkeypatch.setenv("FACET_DATA_DIR", str(tmp_path / "whole"))
+    whole_url = f"sqlite:///{tmp_path / 'whole.db'}"
+    monkeypatch.setenv("FACET_DATABASE_URL", whole_url)
     process = start_ingest(music)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    killed, whole = content(tmp_path / "killed"), content(tmp_path / "whole")
+    killed, whole = content(empty_database_url), content(whole_url)
     assert killed.keys() == whole.keys()
     assert len(killed) == FILES + FILES // 10
     assert all(np.array_equal(killed[path][1], whole[path][1]) for path in whole)
     assert seen.items() <= {path: track_id for path, (track_id, _) in killed.items()}.items()
-    with sqlite3.connect(database) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    connection.close()
+    if database.file is not None:
+        with sqlite3.connect(database.file) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        connection.close()
+    database.close()
+
+
+def is_being_made(database: Database) -> bool:
+    """Whether somebody makes the tables now, or has made them."""
+    if database.file is not None:
+        return database.file.exists()
+    with database.reading() as session:
+        locks = session.execute(
+            text(
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        )
+        return locks.scalar_one() > 0 or database.step() is not None

@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,8 +14,11 @@ from sqlalchemy import Connection, inspect, text
 from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueError, CatalogueNotMigratedError
 from service.catalogue.migrating import Upgrade, alembic_config, upgrade
+from service.catalogue.records import IngestResult, Outcome
 from service.catalogue.repository import Catalogue
 from service.catalogue.tables import SCHEMA_REVISION, Table
+from tests.service.rehearsing import REHEARSED, rehearse, shape_of, what_is_in
+from tests.service.test_catalogue import ENCODER, add
 
 
 def differences(connection: Connection) -> list[object]:
@@ -110,6 +116,73 @@ def test_a_step_that_fails_leaves_nothing_behind(empty_database_url: str, monkey
     database.close()
 
 
+@pytest.fixture
+def filled_url(catalogue_url: str) -> str:
+    """A catalogue with something in every table."""
+    with Catalogue.open(catalogue_url) as catalogue:
+        for number in range(20):
+            add(catalogue, f"/{number}", number)
+        catalogue.forget([add(catalogue, "/gone")])
+        with catalogue.writing() as writing:
+            writing.record(IngestResult(Path("/b"), Outcome.FAILED, code="silent", message="it is silent"))
+    return catalogue_url
+
+
+def test_steps_up_and_down_keep_every_row(filled_url: str) -> None:
+    database = Database(filled_url)
+    rehearse(database, "0001")
+    shape, first = shape_of(database), what_is_in(database)
+    rehearse(database, REHEARSED)
+    assert database.step() == REHEARSED
+    kept = what_is_in(database, only={name: columns for name, columns in shape.items() if name != "alembic_version"})
+    assert kept == {name: digest for name, digest in first.items() if name != "alembic_version"}
+    assert set(shape_of(database)["embeddings"]) - set(shape["embeddings"]) >= {"excerpts"}
+    rehearse(database, "0001")
+    assert (shape_of(database), what_is_in(database)) == (shape, first)
+    upgrade(database)
+    with database.engine.connect() as connection:
+        assert differences(connection) == []
+    database.close()
+    with Catalogue.open(filled_url) as catalogue:
+        assert (catalogue.count_tracks(), catalogue.count_embeddings(ENCODER)) == (20, 20)
+
+
+def test_a_migration_that_is_killed_before_it_is_kept_leaves_nothing_behind(filled_url: str) -> None:
+    database = Database(filled_url)
+    before = shape_of(database), what_is_in(database)
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.service.rehearsing", "pause", filled_url],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == ["begins\n", "paused\n"]
+        process.send_signal(signal.SIGKILL)
+    assert (shape_of(database), what_is_in(database)) == before
+    assert database.step() == SCHEMA_REVISION
+    rehearse(database, REHEARSED)
+    assert database.step() == REHEARSED
+    database.close()
+
+
+def test_a_step_that_would_leave_something_without_its_track_is_not_kept(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'c.db'}"
+    with Catalogue.open(url, create=True) as catalogue:
+        track_id = add(catalogue, "/a")
+    database = Database(url)
+
+    def lose() -> None:
+        with database.changing_tables() as connection:
+            connection.execute(text("DELETE FROM tracks"))
+
+    with pytest.raises(CatalogueError, match="a row of embeddings would refer to a row of tracks that is not there"):
+        lose()
+    database.close()
+    with Catalogue.open(url) as catalogue:
+        assert catalogue.embeddings([track_id], ENCODER).keys() == {track_id}
+
+
 def test_a_catalogue_that_is_not_there_is_not_made_by_looking_at_it(tmp_path: Path) -> None:
     file = tmp_path / "not there" / "c.db"
     with pytest.raises(
@@ -151,8 +224,9 @@ def test_somebody_elses_database_is_not_touched(empty_database_url: str) -> None
 
 
 def test_a_password_is_not_shown() -> None:
-    database = Database("postgresql+psycopg://user:secret@nowhere.invalid/facet")
-    assert database.name == "postgresql+psycopg://user:***@nowhere.invalid/facet"
+    for url in ("user:secret@nowhere.invalid/facet", "user:***@nowhere.invalid/facet?password=secret"):
+        database = Database(f"postgresql+psycopg://{url}")
+        assert database.name == "postgresql+psycopg://user:***@nowhere.invalid/facet"
 
 
 @pytest.mark.parametrize("url", ["not a url", "sqlite+nothing:///a.db", "nosuchengine://host/name"])
