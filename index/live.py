@@ -1,57 +1,19 @@
 """The newest snapshot + what was added since - what was deleted: neighbours of a query, as of this moment.
 
 The service applies the catalogue's changes as they come and searches; `compact` folds them into a new snapshot while
-searches go on. A search sees one consistent state from beginning to end and takes no lock.
+searches go on. A search sees one consistent state from beginning to end and takes no lock (`live_search`).
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-import numpy as np
-
-from index.exact import ExactIndex
 from index.faiss_index import Sizes
+from index.live_search import Hit, Place, find
 from index.live_state import Change, LiveState
 from index.query import Query
 from index.snapshot import Snapshot, open_snapshot, prune_snapshots, publish_snapshot
 from index.subspaces import Subspaces, Vectors
-from index.vector_index import Mask, Positions, VectorIndex
-
-# Candidates taken from approximate engines, times what is asked for: the exact re-rank then repairs their order.
-OVERFETCH = 4
-# Similarity is ordered to this many decimals: the last bits of a float32 product depend on the rows beside it, and
-# pages of one answer must agree on the order.
-SIMILARITY_DECIMALS = 6
-# Under a filter that leaves no more than this, brute force is as quick as inverted lists, and misses nothing: 20,000
-# rows of 1 kB are gathered and multiplied in about 10 ms.
-BRUTE_FORCE_UP_TO = 20_000
-# Candidates past what is asked for: engines order equal similarity by position, answers order it by id.
-TIES = 32
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A track that was found.
-
-    Attributes:
-        track_id: The catalogue's key.
-        similarity: Weighted mean of the cosines, in [-1, 1].
-        dimensions: Cosine in every sub-space, in column order: the explanation.
-    """
-
-    track_id: str
-    similarity: float
-    dimensions: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an earlier page of an answer ended: its last hit's similarity and id."""
-
-    similarity: float
-    track_id: str
 
 
 class LiveIndex:
@@ -80,6 +42,11 @@ class LiveIndex:
     def revision(self) -> int:
         """The catalogue's revision up to which changes are in."""
         return self._state.revision
+
+    @property
+    def moment(self) -> LiveState:
+        """All of it as of now; it does not change any more, so several looks at it agree."""
+        return self._state
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -158,80 +125,15 @@ class LiveIndex:
     def search(
         self, query: Query, *, limit: int, excluded: Collection[str] = (), after: Place | None = None, skip: int = 0
     ) -> list[Hit]:
-        """The tracks most similar to `query`, most similar first, equal similarity in the order of ids.
+        """The tracks most similar to `query` at this moment; see `live_search.find`.
 
         Args:
-            query: What is searched for.
-            limit: How many, at least 1.
+            query: As for `find`.
+            limit: As for `find`.
             excluded: Tracks that may not come back.
-            after: Only tracks that come after this place in the order: the next page of an answer.
-            skip: About how many tracks come before that place; how deep to look.
-
-        Returns:
-            At most `limit` hits.
+            after: As for `find`.
+            skip: As for `find`.
         """
         state = self._state
-        wanted = limit + skip
-        parts: list[tuple[Iterable[str], Vectors]] = []
-        if state.snapshot is not None and len(state.snapshot):
-            allowed = state.kept
-            if excluded:
-                allowed = allowed.copy()
-                allowed[state.snapshot.positions(list(excluded))] = False
-            positions = _candidates(state.snapshot, query, wanted, allowed)
-            ids = (track_id.decode() for track_id in state.snapshot.track_ids[positions])
-            parts.append((ids, state.snapshot.vectors[positions]))
-        if state.added_ids:
-            allowed = np.ones(len(state.added_ids), np.bool_)
-            allowed[[state.added[track_id] for track_id in excluded if track_id in state.added]] = False
-            rows = ExactIndex(state.added_vectors).search(query.scaled, k=wanted + TIES, allowed=allowed).positions
-            parts.append(((state.added_ids[row] for row in rows), state.added_vectors[rows]))
-        hits = [hit for ids, vectors in parts for hit in _hits(query, ids, vectors)]
-        hits.sort(key=_order)
-        if after is not None:
-            end = (-after.similarity, after.track_id)
-            hits = [hit for hit in hits if _order(hit) > end]
-        return hits[:limit]
-
-
-def _candidates(snapshot: Snapshot, query: Query, wanted: int, allowed: Mask) -> Positions:
-    """Rows worth an exact look: those of the sub-spaces with weight, and for a mixed query those of the joint space."""
-    k = wanted + TIES
-    remaining = int(np.count_nonzero(allowed))
-    if remaining <= k:
-        return np.flatnonzero(allowed)
-    filtering = None if remaining == len(snapshot) else allowed
-    engines: list[tuple[VectorIndex, slice]] = [
-        (index, subspace.slice)
-        for index, subspace, weight in zip(snapshot.subspace_indices, query.subspaces, query.weights, strict=True)
-        if weight > 0
-    ]
-    if len(engines) > 1:
-        joint = (snapshot.joint_index, slice(0, query.subspaces.width))
-        engines = [joint] if snapshot.joint_index.is_exact else [*engines, joint]
-    brute_force = ExactIndex(snapshot.vectors)
-    if remaining <= BRUTE_FORCE_UP_TO and not all(index.is_exact for index, _ in engines):
-        return brute_force.search(query.scaled, k=k, allowed=allowed).positions
-    found = [
-        index.search(query.scaled[columns], k=k if index.is_exact else OVERFETCH * k, allowed=filtering).positions
-        for index, columns in engines
-    ]
-    positions = np.unique(np.concatenate(found))
-    if len(positions) < wanted:
-        # The lists that were visited held too few of what the filter lets through.
-        return brute_force.search(query.scaled, k=k, allowed=allowed).positions
-    return positions
-
-
-def _hits(query: Query, track_ids: Iterable[str], vectors: Vectors) -> list[Hit]:
-    """Exact similarity and cosines of candidates."""
-    cosines = query.subspaces.cosines(query.direction, vectors)
-    similarity = np.round(cosines @ query.weights, SIMILARITY_DECIMALS)
-    return [
-        Hit(track_id, float(value), tuple(map(float, row)))
-        for track_id, value, row in zip(track_ids, similarity, cosines, strict=True)
-    ]
-
-
-def _order(hit: Hit) -> tuple[float, str]:
-    return (-hit.similarity, hit.track_id)
+        allowed = ~state.mask_of(excluded) if excluded else None
+        return find(state, query, limit=limit, allowed=allowed, after=after, skip=skip)

@@ -1,6 +1,6 @@
 """One moment of the live index: a snapshot, what came since, what went since. `live` replaces it at every change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from index.snapshot import Snapshot
 from index.subspaces import Vectors
-from index.vector_index import Mask
+from index.vector_index import Mask, Positions
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,30 @@ class LiveState:
         return int(self.kept.sum()) + len(self.added_ids)
 
     @property
+    def rows(self) -> int:
+        """Number of rows: those of the snapshot, then those added. A mask over a moment has as many entries."""
+        return len(self.kept) + len(self.added_ids)
+
+    @cached_property
+    def present(self) -> Mask:
+        """`(rows,)`: True for the rows that are tracks, False for what is gone from the snapshot."""
+        return np.concatenate([self.kept, np.ones(len(self.added_ids), np.bool_)])
+
+    def rows_of(self, track_ids: Collection[str]) -> Positions:
+        """Rows of the tracks among `track_ids` that are there, in no particular order."""
+        added = [len(self.kept) + self.added[track_id] for track_id in track_ids if track_id in self.added]
+        if self.snapshot is None:
+            return np.array(added, np.int64)
+        positions = self.snapshot.positions(list(track_ids))
+        return np.concatenate([positions[self.kept[positions]], np.array(added, np.int64)])
+
+    def mask_of(self, track_ids: Collection[str]) -> Mask:
+        """`(rows,)`: True for the tracks among `track_ids` that are there."""
+        mask = np.zeros(self.rows, np.bool_)
+        mask[self.rows_of(track_ids)] = True
+        return mask
+
+    @property
     def uncompacted(self) -> int:
         """Tracks added to or gone from the snapshot underneath since it was published."""
         return len(self.added_ids) + int((~self.kept).sum())
@@ -98,6 +122,23 @@ class LiveState:
                 if self.kept[position]:
                     return np.array(self.snapshot.vectors[position], dtype=np.float32)
         return None
+
+    def vectors(self, track_ids: Sequence[str]) -> Vectors:
+        """Vectors `(n, width)` of tracks that are all there, row by row.
+
+        Raises:
+            KeyError: If one is not.
+        """
+        found = np.empty((len(track_ids), self.added_vectors.shape[1]), np.float32)
+        is_added = np.array([track_id in self.added for track_id in track_ids], np.bool_)
+        stored = [track_id for track_id in track_ids if track_id not in self.added]
+        found[is_added] = self.added_vectors[[self.added[track_id] for track_id in track_ids if track_id in self.added]]
+        if stored:
+            positions = np.empty(0, np.int64) if self.snapshot is None else self.snapshot.positions(stored)
+            if self.snapshot is None or len(positions) < len(stored) or not self.kept[positions].all():
+                raise KeyError(next(track_id for track_id in stored if self.vector(track_id) is None))
+            found[~is_added] = self.snapshot.vectors[positions]
+        return found
 
     def content(self) -> tuple[Sequence[str], Vectors]:
         """Every track and its vector, row by row."""

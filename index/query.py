@@ -1,11 +1,12 @@
-"""Examples, tags and weights become one query vector. `live` searches with it, the service explains with it.
+"""Examples, tags and weights become one query vector. `live_search` searches with it, the service explains with it.
 
 A query is a direction (unit slices, like a stored vector) and a weight for each dimension. Its similarity to a track is
-`sum_d w_d cos_d / sum_d w_d`, one inner product of the track's vector with the scaled query.
+`sum_d w_d cos_d / sum_d w_d`, one inner product of the track's vector with the scaled query. Examples and tags, liked
+or not, are all terms of the one sum that gives the direction.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,18 +20,70 @@ class QueryError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
+class Term:
+    """A point that a query leads towards, or away from: an example, or a tag's proxy.
+
+    Attributes:
+        vector: `(width,)` with unit or zero slices. Where a slice is zero, the term says nothing of its dimension.
+        weight: How strongly, beside the other terms; below zero leads away.
+    """
+
+    vector: Vectors
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Query:
-    """A direction in every sub-space and how much each counts.
+    """A direction in every sub-space, how much each counts, and how much alike a track may be at most.
 
     Attributes:
         subspaces: Of the bundle whose embeddings are searched.
         direction: `(width,)` with unit or zero slices.
         weights: `(dimensions,)`, none negative, summing to 1.
+        ceilings: Cosine by dimension that no answer exceeds: "the same mood, another genre".
     """
 
     subspaces: Subspaces
     direction: Vectors
     weights: NDArray[np.float64]
+    ceilings: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        subspaces: Subspaces,
+        terms: Sequence[Term],
+        *,
+        weights: Mapping[str, float] | None = None,
+        ceilings: Mapping[str, float] | None = None,
+    ) -> "Query":
+        """Towards some points and away from others: in every dimension, `sum_t w_t v_t`, of unit length again.
+
+        Args:
+            subspaces: Of the bundle that the terms belong to.
+            terms: At least one.
+            weights: Weight by dimension; a dimension left out counts nothing. None: all count the same.
+            ceilings: Cosine by dimension, in [-1, 1].
+
+        Raises:
+            UnknownDimensionError: If a weight or a ceiling names a dimension the bundle lacks.
+            QueryError: If there is no term, a weight is not finite, a dimension's is negative, all are zero, or a
+                ceiling is out of range or in a dimension that the terms say nothing of.
+        """
+        if not terms:
+            raise QueryError("a query needs an example or a tag")
+        strengths = np.array([term.weight for term in terms], dtype=np.float64)
+        if not np.isfinite(strengths).all():
+            raise QueryError(f"an example or tag has the weight {strengths[~np.isfinite(strengths)][0]}")
+        # The largest becomes 1, so that the sum neither overflows nor falls below the shortest direction.
+        strengths /= max(np.abs(strengths).max(), np.finfo(np.float64).tiny)
+        direction = subspaces.unit(strengths @ np.stack([term.vector for term in terms]).astype(np.float64))
+        for name, ceiling in (ceilings or {}).items():
+            if not -1 <= ceiling <= 1:
+                raise QueryError(f"the ceiling of {name!r} is {ceiling}, a cosine is from -1 to 1")
+            if not direction[subspaces[name].slice].any():
+                raise QueryError(f"there is a ceiling in {name!r}, but neither example nor tag says anything of it")
+        return cls(subspaces, direction, _normalised(subspaces, weights), dict(ceilings or {}))
 
     @classmethod
     def by_example(
@@ -41,35 +94,13 @@ class Query:
         Args:
             subspaces: Of the bundle that embedded the examples.
             examples: `(n, width)` with unit slices, n >= 1: they are averaged.
-            weights: Weight by dimension; a dimension left out counts nothing. None: all count the same.
+            weights: As for `of`.
 
         Raises:
-            UnknownDimensionError: If a weight names a dimension the bundle lacks.
-            QueryError: If a weight is negative or not finite, or all are zero.
+            UnknownDimensionError: As for `of`.
+            QueryError: As for `of`.
         """
-        return cls(subspaces, subspaces.mean(examples), _normalised(subspaces, weights))
-
-    @classmethod
-    def by_tags(cls, subspaces: Subspaces, proxies: Vectors, *, weights: Mapping[str, float] | None = None) -> "Query":
-        """Tracks that carry these tags: a tag is a point, its proxy, in its own dimension.
-
-        Args:
-            subspaces: Of the bundle the tags belong to.
-            proxies: `(n, width)`: each zero outside its tag's dimension, n >= 1.
-            weights: Weight by dimension; None: every dimension that has one of the tags counts the same.
-
-        Raises:
-            UnknownDimensionError: If a weight names a dimension the bundle lacks.
-            QueryError: As for `by_example`, or if no tag lies in a dimension with weight.
-        """
-        unit = subspaces.unit(proxies)
-        direction = subspaces.unit(unit.sum(axis=0))
-        if weights is None:
-            weights = {s.name: 1.0 for s in subspaces if direction[s.slice].any()}
-        query = cls(subspaces, direction, _normalised(subspaces, weights))
-        if not query.scaled.any():
-            raise QueryError("none of the tags lies in a dimension with weight")
-        return query
+        return cls.of(subspaces, [Term(example) for example in examples], weights=weights)
 
     @cached_property
     def scaled(self) -> Vectors:
@@ -77,6 +108,12 @@ class Query:
         # Scale the query, not the references: same ranking, one index for every weighting.
         widths = [subspace.width for subspace in self.subspaces]
         return (self.direction * np.repeat(self.weights, widths)).astype(np.float32)
+
+    @cached_property
+    def columns(self) -> slice:
+        """The columns between the first and the last that count: outside of them `scaled` is zero."""
+        counted = [subspace for subspace, weight in zip(self.subspaces, self.weights, strict=True) if weight > 0]
+        return slice(counted[0].start, counted[-1].stop)
 
     @property
     def weighted(self) -> Sequence[str]:

@@ -1,24 +1,29 @@
 """Uploaded clips become vectors, a few at a time. Clips come from `uploads`, what is heard goes to the endpoints.
 
-The next page of a clip's answer comes with the same clip again: what was heard in the latest clips is kept, so that it
-is neither decoded nor embedded twice, and its pages agree to the last bit.
+The next page of a clip's answer comes with the same clip again, or with the clip's handle: what was heard in the latest
+clips is kept, so that none is decoded or embedded twice, and its pages agree to the last bit.
 """
 
+import hashlib
+import hmac
+import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.to_thread
 
-from index.analysis import Analyser
+from index.analysis import Analyser, Analysis
 from index.audio import AudioError
 from index.memory import give_back_memory
 from index.subspaces import Vectors
-from service.http.refusals import TooBusyError
+from service.http.refusals import ClipNotFoundError, TooBusyError
 from service.http.uploads import Clip
 
 # Some 2 kB each.
 REMEMBERED = 256
+# 128 bits.
+HANDLE_DIGITS = 32
 # A clip takes about a second: whoever came after this many would wait longer than people do.
 WAITING_AT_MOST = 32
 
@@ -28,10 +33,14 @@ class Heard:
     """What the model hears in a clip.
 
     Attributes:
+        handle: What to call it in a question. It is told only to whoever sent the clip.
+        content_hash: sha256 of the clip.
         vector: `(width,)`, unit slices.
         tag_probabilities: `(tags,)`.
     """
 
+    handle: str
+    content_hash: str
     vector: Vectors
     tag_probabilities: Vectors
 
@@ -49,6 +58,8 @@ class ClipListener:
         self._analyser = analyser
         self._places = anyio.CapacityLimiter(at_once)
         self._heard: OrderedDict[str, Heard] = OrderedDict()
+        # A handle is the same for the same clip, but no one can make it of a file that another has sent.
+        self._secret = secrets.token_bytes(32)
 
     def refuse_if_busy(self) -> None:
         """Say so before a clip is uploaded that could not be analysed soon.
@@ -67,21 +78,39 @@ class ClipListener:
             AudioError: If it is not audio that can be decoded and embedded.
             TooBusyError: If too many clips wait.
         """
-        if clip.content_hash not in self._heard:
+        handle = hmac.new(self._secret, clip.content_hash.encode(), hashlib.sha256).hexdigest()[:HANDLE_DIGITS]
+        if handle not in self._heard:
             self.refuse_if_busy()
-            heard = await anyio.to_thread.run_sync(self._analyse, clip.path, limiter=self._places)
-            self._heard[clip.content_hash] = heard
-        self._heard.move_to_end(clip.content_hash)
-        if len(self._heard) > REMEMBERED:
-            self._heard.popitem(last=False)
-        return self._heard[clip.content_hash]
+            analysis = await anyio.to_thread.run_sync(self._analyse, clip.path, limiter=self._places)
+            self._heard[handle] = Heard(
+                handle=handle,
+                content_hash=clip.content_hash,
+                vector=analysis.vector,
+                tag_probabilities=analysis.tag_probabilities,
+            )
+            if len(self._heard) > REMEMBERED:
+                self._heard.popitem(last=False)
+        return self.recall(handle)
 
-    def _analyse(self, path: Path) -> Heard:
+    def recall(self, handle: str) -> Heard:
+        """What was heard in a clip before.
+
+        Raises:
+            ClipNotFoundError: If there is no such handle, or so many clips came since that it was forgotten.
+        """
+        if handle not in self._heard:
+            raise ClipNotFoundError(
+                f"there is no clip {handle!r}: clips are kept until {REMEMBERED} others were asked about since, and no "
+                "longer than the service runs; POST /clips takes it again"
+            )
+        self._heard.move_to_end(handle)
+        return self._heard[handle]
+
+    def _analyse(self, path: Path) -> Analysis:
         try:
-            analysis = self._analyser.analyse(path)
+            return self._analyser.analyse(path)
         except AudioError as error:
             # Its name here means nothing to whoever sent it.
             raise AudioError(error.code, error.message.replace(path.name, "the clip")) from error
         finally:
             give_back_memory()
-        return Heard(vector=analysis.vector, tag_probabilities=analysis.tag_probabilities)

@@ -62,6 +62,8 @@ def reproduce(
         seeds=range(seeds),
         overrides=overrides,
         cache=cache,
+        # The paper does not say how its vectors were compared in retrieval, and for some models it matters.
+        evaluation_options=("--similarity", "cosine", "--similarity", "dot", "--similarity", "euclidean"),
         data_source=data_source,
         processes=processes,
     )

@@ -4,7 +4,6 @@
 values that come out are plain (`records`), free of any session.
 """
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,16 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from sqlalchemy import ColumnElement, LargeBinary, exists, func, literal, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import exists, func, select
 
 from index.subspaces import Vectors
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, TrackNotFoundError
+from service.catalogue.facts import FactsBatch, facts_since
+from service.catalogue.paths import at_or_under, divide_by_path
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
 from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, ResultRow, StateRow, TrackRow
-from service.catalogue.writing import Writing, folded_artist
+from service.catalogue.writing import Writing, folded_name
 
 if TYPE_CHECKING:  # it brings FAISS along, which commands that only look do without
     from index.live_state import Change
@@ -145,6 +145,18 @@ class Catalogue:
         """
         return all_embeddings(self._database, encoder_id)
 
+    def facts_since(self, encoder_id: str, revision: int, *, with_tags: bool) -> Iterator[FactsBatch]:
+        """What can be filtered by, of every track put into an embedding space after a revision, in no order.
+
+        Ask for `revision()` first: what is put meanwhile may or may not be in the batches, and is in the next ones.
+
+        Args:
+            encoder_id: The embedding space.
+            revision: Up to where it is known already; 0 for all.
+            with_tags: Whether the tags' probabilities are wanted too, which take longer to read than all the rest.
+        """
+        return facts_since(self._database, encoder_id, revision, with_tags=with_tags)
+
     # What people and endpoints ask for
 
     def track(self, track_id: str) -> Track:
@@ -192,7 +204,7 @@ class Catalogue:
 
     def track_ids_by_artist(self, artist: str) -> list[str]:
         """Tracks of this artist, in the order of ids; case and space around the name do not matter."""
-        question = select(TrackRow.id).where(TrackRow.artist_folded == folded_artist(artist)).order_by(TrackRow.id)
+        question = select(TrackRow.id).where(TrackRow.artist_folded == folded_name(artist)).order_by(TrackRow.id)
         with self._database.reading() as session:
             return list(session.scalars(question))
 
@@ -249,8 +261,17 @@ class Catalogue:
         """Tracks whose file is this path or lies under it, in the order of ids."""
         with self._database.reading() as session:
             return list(
-                session.scalars(select(TrackRow.id).where(_at_or_under(TrackRow.path, path)).order_by(TrackRow.id))
+                session.scalars(select(TrackRow.id).where(at_or_under(TrackRow.path, path)).order_by(TrackRow.id))
             )
+
+    def divide_by_path(self, path: Path) -> tuple[bool, list[str]]:
+        """Which tracks' files are this path or lie under it, told by the smaller side.
+
+        Returns:
+            Whether the ids are of the tracks under the path (else of all others), and the ids, in no order.
+        """
+        with self._database.reading() as session:
+            return divide_by_path(session, path)
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
@@ -282,10 +303,3 @@ def _portions(keys: Collection[Key]) -> Iterator[list[Key]]:
     """The keys, as many at a time as fit a statement."""
     every = list(keys)
     return (every[first : first + KEYS_AT_ONCE] for first in range(0, len(every), KEYS_AT_ONCE))
-
-
-def _at_or_under(column: InstrumentedAttribute[Path], path: Path) -> ColumnElement[bool]:
-    """Paths are ordered as bytes, so those in a folder stand side by side: after `folder/`, before `folder0`."""
-    inside = os.fsencode(path).rstrip(os.sep.encode()) + os.sep.encode()
-    behind = inside[:-1] + bytes([inside[-1] + 1])
-    return (column == path) | ((column >= literal(inside, LargeBinary())) & (column < literal(behind, LargeBinary())))

@@ -56,6 +56,8 @@ class Writing:
         self._session = session
         # This lock puts PostgreSQL's writers in a row. SQLite's are in a row already; it knows no such clause.
         self._state = session.execute(select(StateRow).with_for_update()).scalar_one()
+        # Of the embedding spaces met so far: a server is not asked again for each track.
+        self._widths: dict[str, int] = {}
 
     def track_at(self, path: Path) -> Track | None:
         """The track whose file this is."""
@@ -97,7 +99,7 @@ class Writing:
         self._session.add(row)
         self._session.flush()  # before its embeddings, which refer to it
         for encoder_id, embedding in embeddings.items():
-            self.put_embedding(row.id, encoder_id, embedding)
+            self._set_embedding(EmbeddingRow(track_id=row.id, encoder_id=encoder_id), embedding)
         return row.id
 
     def update(
@@ -140,25 +142,8 @@ class Writing:
         Raises:
             ValueError: If the space's vectors have another width.
         """
-        space = self._session.get(SpaceRow, encoder_id)
-        if space is None:
-            space = SpaceRow(encoder_id=encoder_id, width=len(embedding.vector))
-            self._session.add(space)
-            self._session.flush()  # before its first embedding, which refers to it
-        if len(embedding.vector) != space.width:
-            raise ValueError(
-                f"a vector has {len(embedding.vector)} numbers, those of {encoder_id} have {space.width}: "
-                "two encoders give themselves out as one"
-            )
         row = self._session.get(EmbeddingRow, (track_id, encoder_id))
-        if row is None:
-            row = EmbeddingRow(track_id=track_id, encoder_id=encoder_id)
-        row.revision = self._next_revision()
-        row.vector = embedding.vector
-        row.tag_probabilities = embedding.tag_probabilities
-        row.excerpt_starts = embedding.excerpt_starts
-        row.excerpt_vectors = embedding.excerpt_vectors
-        self._session.add(row)
+        self._set_embedding(row or EmbeddingRow(track_id=track_id, encoder_id=encoder_id), embedding)
 
     def forget(self, track_ids: Collection[str]) -> int:
         """Take tracks, their embeddings and what ingest said of their files out of the catalogue.
@@ -198,6 +183,31 @@ class Writing:
     def _row(self, track_id: str) -> TrackRow:
         return self._session.get_one(TrackRow, track_id)
 
+    def _set_embedding(self, row: EmbeddingRow, embedding: TrackEmbedding) -> None:
+        width = self._width_of(row.encoder_id, of_first=len(embedding.vector))
+        if len(embedding.vector) != width:
+            raise ValueError(
+                f"a vector has {len(embedding.vector)} numbers, those of {row.encoder_id} have {width}: "
+                "two encoders give themselves out as one"
+            )
+        row.revision = self._next_revision()
+        row.vector = embedding.vector
+        row.tag_probabilities = embedding.tag_probabilities
+        row.excerpt_starts = embedding.excerpt_starts
+        row.excerpt_vectors = embedding.excerpt_vectors
+        self._session.add(row)
+
+    def _width_of(self, encoder_id: str, *, of_first: int) -> int:
+        """The width of an embedding space, which its first embedding gives it."""
+        if encoder_id not in self._widths:
+            space = self._session.get(SpaceRow, encoder_id)
+            if space is None:
+                space = SpaceRow(encoder_id=encoder_id, width=of_first)
+                self._session.add(space)
+                self._session.flush()  # before its first embedding, which refers to it
+            self._widths[encoder_id] = space.width
+        return self._widths[encoder_id]
+
     def _delete_from_indices(self, track_id: str) -> None:
         """An index sees it as a delete, unless the track is in its embedding space all the same."""
         self._session.add(DeletionRow(revision=self._next_revision(), track_id=track_id))
@@ -217,9 +227,9 @@ def new_track_id() -> str:
     return str(uuid.UUID(int=(milliseconds << 80) | (7 << 76) | (fraction << 64) | (0b10 << 62) | secrets.randbits(62)))
 
 
-def folded_artist(artist: str | None) -> str | None:
-    """An artist's name as it is compared: without regard to case, accents composed or not, and space around it."""
-    return None if artist is None else unicodedata.normalize("NFC", artist.strip()).casefold()
+def folded_name(name: str | None) -> str | None:
+    """A name as names are compared: without regard to case, accents composed or not, and space around it."""
+    return None if name is None else unicodedata.normalize("NFC", name.strip()).casefold()
 
 
 def _set_file(row: TrackRow, file: FileState) -> None:
@@ -231,7 +241,7 @@ def _set_file(row: TrackRow, file: FileState) -> None:
 def _set_details(row: TrackRow, details: TrackDetails) -> None:
     row.title = details.title
     row.artist = details.artist
-    row.artist_folded = folded_artist(details.artist)
+    row.artist_folded = folded_name(details.artist)
     row.album = details.album
     row.year = details.year
     row.duration_seconds = details.duration_seconds

@@ -46,6 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(refuse_unknown_parameters)],
         redirect_slashes=False,
+        # What a question is does not depend on whether it is asked or echoed.
+        separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
     for router in (search.router, tracks.router, vocabulary.router, health.router):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from index.live import Place
+from index.live_search import Place
 from service.http.refusals import InvalidCursorError
 
 _SEAL_DIGITS = 16
@@ -25,6 +25,23 @@ class Progress:
 
     place: Place
     hits: int
+
+
+@dataclass(frozen=True)
+class BlockProgress:
+    """How far an answer that is put in order block by block has been read.
+
+    Attributes:
+        after: Where the block begins: behind this place, or at the top.
+        hits: How many hits came before it.
+        until: The place of the block's last hit; None if the block was not looked at yet.
+        mark: What was shown of it, in the words of whoever puts it in order; empty for nothing.
+    """
+
+    after: Place | None
+    hits: int
+    until: Place | None
+    mark: str
 
 
 def write_cursor(question: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
@@ -58,14 +75,19 @@ def read_cursor(question: Mapping[str, Any], cursor: str) -> dict[str, Any]:
     return dict(fields)
 
 
-def write_progress(question: Mapping[str, Any], progress: Progress) -> str:
+def write_progress(question: Mapping[str, Any], progress: Progress | BlockProgress) -> str:
     """A cursor for the page after `progress`."""
-    place = progress.place
-    return write_cursor(question, {"similarity": place.similarity, "track_id": place.track_id, "hits": progress.hits})
+    if isinstance(progress, Progress):
+        place = progress.place
+        return write_cursor(
+            question, {"similarity": place.similarity, "track_id": place.track_id, "hits": progress.hits}
+        )
+    fields = {"after": _fields(progress.after), "hits": progress.hits}
+    return write_cursor(question, {**fields, "until": _fields(progress.until), "mark": progress.mark})
 
 
 def read_progress(question: Mapping[str, Any], cursor: str) -> Progress:
-    """What `write_progress` wrote.
+    """What `write_progress` wrote of an answer in the order of similarity.
 
     Raises:
         InvalidCursorError: As `read_cursor`.
@@ -75,6 +97,31 @@ def read_progress(question: Mapping[str, Any], cursor: str) -> Progress:
             math.isfinite(similarity) and hits >= 0
         ):
             return Progress(place=Place(similarity=similarity, track_id=track_id), hits=hits)
+    raise InvalidCursorError("the cursor is damaged; begin again without one")
+
+
+def read_block_progress(question: Mapping[str, Any], cursor: str) -> BlockProgress:
+    """What `write_progress` wrote of an answer in blocks.
+
+    Raises:
+        InvalidCursorError: As `read_cursor`.
+    """
+    match read_cursor(question, cursor):
+        case {"after": after, "hits": int(hits), "until": until, "mark": str(mark)} if hits >= 0:
+            return BlockProgress(after=_place(after), hits=hits, until=_place(until), mark=mark)
+    raise InvalidCursorError("the cursor is damaged; begin again without one")
+
+
+def _fields(place: Place | None) -> list[float | str] | None:
+    return None if place is None else [place.similarity, place.track_id]
+
+
+def _place(fields: object) -> Place | None:
+    match fields:
+        case None:
+            return None
+        case [float(similarity), str(track_id)] if math.isfinite(similarity):
+            return Place(similarity=similarity, track_id=track_id)
     raise InvalidCursorError("the cursor is damaged; begin again without one")
 
 

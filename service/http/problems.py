@@ -40,18 +40,22 @@ KINDS: Mapping[str, Kind] = {
     "unknown_tag": Kind(_BAD, "There is no such tag"),
     "not_found": Kind(_MISSING, "There is nothing at this address"),
     "track_not_found": Kind(_MISSING, "There is no such track"),
+    "clip_not_found": Kind(_MISSING, "There is no such clip"),
     "audio_missing": Kind(_MISSING, "The track's file is gone"),
     "audio_changed": Kind(_MISSING, "The track's file is no longer the one that was ingested"),
     "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The address does not answer this method"),
     "track_not_embedded": Kind(HTTPStatus.CONFLICT, "The track has not been analysed with this model"),
     "range_not_satisfiable": Kind(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such bytes"),
     "not_multipart": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not multipart/form-data"),
+    "not_json": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not application/json"),
+    "malformed_json": Kind(_BAD, "The body is not JSON"),
+    "body_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     "malformed_upload": Kind(_BAD, "The body is damaged"),
     "missing_file": Kind(_BAD, "There is no clip in the body"),
     "unknown_field": Kind(_BAD, "The body has a field that the call does not take"),
     "several_files": Kind(_BAD, "There is more than one clip in the body"),
     "empty_file": Kind(_BAD, "The clip is empty"),
-    "upload_stalled": Kind(HTTPStatus.REQUEST_TIMEOUT, "The clip stopped coming"),
+    "upload_stalled": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body stopped coming"),
     "upload_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The clip is too large"),
     "not_audio": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The clip is not audio"),
     "no_audio_stream": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The clip has no sound in it"),
@@ -69,6 +73,7 @@ KINDS: Mapping[str, Kind] = {
 
 # What any call may answer; `default` in the OpenAPI document.
 ANYWHERE = ("unknown_parameter", "not_ready", "internal_error")
+JSON_BODY = ("not_json", "malformed_json", "body_too_large", "upload_stalled", "unknown_field", "invalid_parameter")
 UPLOAD = (
     *("not_multipart", "malformed_upload", "missing_file", "unknown_field", "several_files", "empty_file"),
     *("upload_stalled", "upload_too_large", "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),

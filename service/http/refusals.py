@@ -48,6 +48,18 @@ class ConflictingParametersError(RefusalError):
     code = "conflicting_parameters"
 
 
+class UnknownFieldError(UnknownNameError):
+    """The body has a field that the call does not take."""
+
+    code = "unknown_field"
+
+
+class ClipNotFoundError(RefusalError):
+    """No clip is kept under this handle."""
+
+    code = "clip_not_found"
+
+
 class InvalidCursorError(RefusalError):
     """A cursor is damaged, or belongs to another question."""
 

@@ -1,5 +1,6 @@
 """What the service holds open while it runs, and how a call gets at it. `app` opens it, endpoints depend on it."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import snapshots_root
 from service.listening import open_bundle, open_decoder
 from service.search.searcher import Searcher
+from service.search.track_facts import FactsKeeper
 from service.settings import Settings
 
 # Calls that wait for the database or send a file take a thread each; search itself is bound by cores.
@@ -35,6 +37,7 @@ class Resources:
     bundle: ModelBundle
     clips: ClipListener
     follower: IndexFollower
+    facts: FactsKeeper
 
 
 @asynccontextmanager
@@ -59,7 +62,10 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
             subspaces=bundle.subspaces,
             threads=settings.threads,
         )
+        facts = FactsKeeper(catalogue, encoder_id=bundle.encoder_id)
+        warming = threading.Thread(target=facts.warm, name="facts-warmer")
         follower.start()
+        warming.start()
         try:
             yield Resources(
                 settings=settings,
@@ -67,8 +73,11 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
                 bundle=bundle,
                 clips=ClipListener(analyser, at_once=at_once),
                 follower=follower,
+                facts=facts,
             )
         finally:
+            facts.stop()
+            await anyio.to_thread.run_sync(warming.join)
             await anyio.to_thread.run_sync(follower.close)
 
 
@@ -89,7 +98,7 @@ def get_searcher(resources: OpenResources) -> Searcher:
     """
     if not resources.follower.caught_up.is_set():
         raise NotReadyError("the index has not caught up with the catalogue yet; GET /readyz says how it stands")
-    return Searcher(resources.catalogue, resources.bundle, resources.follower.index)
+    return Searcher(resources.catalogue, resources.bundle, resources.follower.index, resources.facts)
 
 
 IndexSearcher = Annotated[Searcher, Depends(get_searcher)]

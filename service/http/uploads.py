@@ -19,7 +19,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from service.http.refusals import RefusalError, UnknownNameError
+from service.http.refusals import RefusalError, UnknownFieldError
 
 FIELD = "file"
 # The request body, for the OpenAPI document.
@@ -81,12 +81,6 @@ class SeveralFilesError(RefusalError):
     """There is more than one clip in the body."""
 
     code = "several_files"
-
-
-class UnknownFieldError(UnknownNameError):
-    """The body has a field that the call does not take."""
-
-    code = "unknown_field"
 
 
 class UploadStalledError(RefusalError):

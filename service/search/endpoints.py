@@ -1,29 +1,84 @@
-"""The calls that search. They parse and answer; `searcher` does the work."""
+"""The calls that search. They parse and answer; `searcher` does the work.
 
-from typing import Annotated
+Each of them makes a `Question`. POST /query takes one as it is; the others are the questions that are asked most.
+"""
+
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
+from service.clips import REMEMBERED
+from service.http.json_body import json_body, received_json
 from service.http.paging import LONGEST_TEXT, WantedPage
-from service.http.problems import UPLOAD, documented
+from service.http.problems import JSON_BODY, UPLOAD, documented
 from service.http.resources import IndexSearcher, OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
 from service.search.parameters import ExampleWeights, TagWeights
-from service.search.schemas import SearchAnswer
+from service.search.playlist import AS_PLAYLIST, is_playlist_wanted, playlist_response
+from service.search.question import LONGEST_LIST, Example, Question
+from service.search.schemas import ClipAnswer, PathAnswer, QueryAnswer, SearchAnswer, SearchItem
+from service.search.searcher import Page
+from service.search.way import tracks_between
 from service.tracks.identity import TrackId
 
 router = APIRouter(tags=["search"])
 
 PARAMETERS = ("invalid_parameter", "invalid_cursor")
 EXAMPLE_PARAMETERS = (*PARAMETERS, "unknown_dimension", "conflicting_parameters", "no_direction")
+TRACKS = ("track_not_found", "track_not_embedded")
+LONGEST_WAY = 50
+DEFAULT_WAY = 10
+
+Answer = TypeVar("Answer", bound=SearchAnswer)
 
 
-@router.post("/similar", responses=documented(*EXAMPLE_PARAMETERS, *UPLOAD), openapi_extra=CLIP_BODY)
+@router.post(
+    "/query",
+    response_model=QueryAnswer,
+    responses={
+        **documented(*EXAMPLE_PARAMETERS, *TRACKS, "unknown_tag", "clip_not_found", *JSON_BODY),
+        **AS_PLAYLIST,
+    },
+    openapi_extra=json_body(Question),
+)
+async def query(
+    request: Request, resources: OpenResources, searcher: IndexSearcher, page: WantedPage
+) -> QueryAnswer | Response:
+    """Tracks like some music and unlike other, in the dimensions that count, of what the filters let through.
+
+    The other calls that search are special cases of this one. For the next part of an answer, send the same question
+    with the cursor.
+    """
+    question = await received_json(request, Question)
+    named = [example.clip for example, _ in question.examples if example.clip is not None]
+    clips = {handle: resources.clips.recall(handle) for handle in named}
+    found = await run_in_threadpool(searcher.answer, question, page=page, clips=clips)
+    return _answered(request, found, QueryAnswer)
+
+
+@router.post("/clips", status_code=201, responses=documented(*UPLOAD), openapi_extra=CLIP_BODY)
+async def upload_clip(request: Request, resources: OpenResources) -> ClipAnswer:
+    """Hear a clip once, to ask about it by its id as often as needed. Only what the model heard is kept."""
+    resources.clips.refuse_if_busy()
+    async with received_clip(request, limit_bytes=resources.settings.upload_bytes) as clip:
+        heard = await resources.clips.listen(clip)
+    return ClipAnswer(
+        id=heard.handle, kept=f"until {REMEMBERED} other clips were asked about, and as long as the service runs"
+    )
+
+
+@router.post(
+    "/similar",
+    response_model=SearchAnswer,
+    responses={**documented(*EXAMPLE_PARAMETERS, *UPLOAD), **AS_PLAYLIST},
+    openapi_extra=CLIP_BODY,
+)
 async def search_by_clip(
     request: Request, resources: OpenResources, searcher: IndexSearcher, weights: ExampleWeights, page: WantedPage
-) -> SearchAnswer:
+) -> SearchAnswer | Response:
     """Tracks that sound like an uploaded clip.
 
     For the next part of an answer, send the same clip again with the cursor.
@@ -31,38 +86,88 @@ async def search_by_clip(
     resources.clips.refuse_if_busy()
     async with received_clip(request, limit_bytes=resources.settings.upload_bytes) as clip:
         heard = await resources.clips.listen(clip)
-    found = await run_in_threadpool(searcher.like_clip, heard.vector, clip.content_hash, weights=weights, page=page)
-    return SearchAnswer.of(found)
+    question = Question(positive=[Example(clip=heard.handle)], weights=weights)
+    found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
+    return _answered(request, found, SearchAnswer)
 
 
-@router.get("/search", responses=documented(*PARAMETERS, "unknown_tag", "unknown_dimension", "conflicting_parameters"))
+@router.get(
+    "/search",
+    response_model=SearchAnswer,
+    responses={
+        **documented(*PARAMETERS, "unknown_tag", "unknown_dimension", "conflicting_parameters", "no_direction"),
+        **AS_PLAYLIST,
+    },
+)
 def search_by_tags(
+    request: Request,
     searcher: IndexSearcher,
     tag: Annotated[
         list[Annotated[str, Field(max_length=LONGEST_TEXT)]],
         Query(
-            min_length=1, description="A tag's name, in any case; may be given several times.", examples=["electronic"]
+            min_length=1,
+            max_length=LONGEST_LIST,
+            description="A tag's name, in any case; may be given several times.",
+            examples=["electronic"],
         ),
     ],
     weights: TagWeights,
     page: WantedPage,
-) -> SearchAnswer:
+) -> SearchAnswer | Response:
     """Tracks that carry these tags, each tag sought in its own dimension."""
-    return SearchAnswer.of(searcher.with_tags(tag, weights=weights, page=page))
+    tags = dict.fromkeys({name.casefold(): name for name in tag}.values(), 1.0)
+    return _answered(request, searcher.answer(Question(tags=tags, weights=weights), page=page), SearchAnswer)
 
 
 @router.get(
     "/tracks/{track_id}/similar",
-    responses=documented(*EXAMPLE_PARAMETERS, "track_not_found", "track_not_embedded"),
+    response_model=SearchAnswer,
+    responses={**documented(*EXAMPLE_PARAMETERS, *TRACKS), **AS_PLAYLIST},
 )
 def search_by_track(
+    *,
+    request: Request,
     track_id: TrackId,
     searcher: IndexSearcher,
     weights: ExampleWeights,
     page: WantedPage,
     exclude_same_artist: Annotated[bool, Query(description="Leave out what the same artist made.")] = False,
-) -> SearchAnswer:
+) -> SearchAnswer | Response:
     """Other tracks that sound like a track of the catalogue."""
-    return SearchAnswer.of(
-        searcher.like_track(track_id, weights=weights, page=page, exclude_same_artist=exclude_same_artist)
-    )
+    question = Question(positive=[Example(track=track_id)], weights=weights, exclude_same_artist=exclude_same_artist)
+    return _answered(request, searcher.answer(question, page=page), SearchAnswer)
+
+
+@router.get(
+    "/path",
+    response_model=PathAnswer,
+    responses={
+        **documented(*("invalid_parameter", "unknown_dimension", "conflicting_parameters", "no_direction", *TRACKS)),
+        **AS_PLAYLIST,
+    },
+)
+def path(
+    *,
+    request: Request,
+    searcher: IndexSearcher,
+    start: Annotated[str, Query(alias="from", max_length=LONGEST_TEXT, description="Id of the first track.")],
+    end: Annotated[str, Query(alias="to", max_length=LONGEST_TEXT, description="Id of the last track.")],
+    weights: ExampleWeights,
+    steps: Annotated[
+        int, Query(ge=2, le=LONGEST_WAY, description="How many tracks, both ends among them.")
+    ] = DEFAULT_WAY,
+) -> PathAnswer | Response:
+    """A playlist that walks through the space from one track to another, no track twice."""
+    found = tracks_between(searcher, start, end, steps=steps, weights=weights)
+    items = [SearchItem.of(each) for each in found]
+    if is_playlist_wanted(request.headers.get("accept", "")):
+        return playlist_response(request, [item.track for item in items])
+    return PathAnswer(items=items)
+
+
+def _answered(request: Request, page: Page, kind: type[Answer]) -> Answer | Response:
+    """The answer in the form that is wanted."""
+    if is_playlist_wanted(request.headers.get("accept", "")):
+        items = SearchAnswer.of(page).items
+        return playlist_response(request, [item.track for item in items], next_cursor=page.next_cursor)
+    return kind.of(page)

@@ -1,6 +1,5 @@
 """The parameters that say how much each dimension counts. `endpoints` depends on what is read here."""
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -32,15 +31,15 @@ def read_example_weights(
         ),
     ] = None,
     weights: WeightsText = None,
-) -> Mapping[str, float] | None:
+) -> dict[str, float] | None:
     """Weight by dimension for a question by example; None: all count alike."""
     return read_weights(resources.bundle.subspaces, dimensions=dimension or (), weights=weights)
 
 
-def read_tag_weights(resources: OpenResources, weights: WeightsText = None) -> Mapping[str, float] | None:
+def read_tag_weights(resources: OpenResources, weights: WeightsText = None) -> dict[str, float] | None:
     """Weight by dimension for a question by tags; None: every dimension that has one of the tags counts alike."""
     return read_weights(resources.bundle.subspaces, dimensions=(), weights=weights)
 
 
-ExampleWeights = Annotated[Mapping[str, float] | None, Depends(read_example_weights)]
-TagWeights = Annotated[Mapping[str, float] | None, Depends(read_tag_weights)]
+ExampleWeights = Annotated[dict[str, float] | None, Depends(read_example_weights)]
+TagWeights = Annotated[dict[str, float] | None, Depends(read_tag_weights)]

@@ -1,31 +1,31 @@
 """The use case of searching: a question becomes a query, the index finds, the catalogue tells of what was found.
 
-`endpoints` hands over what was asked and gives back what is returned here. Everything here is for a worker thread: it
-computes, and asks the database.
+`endpoints` hands over what was asked and gives back what is returned here. Every call that searches makes a `Question`,
+so there is one way from a question to an answer. Everything here is for a worker thread: it computes, and asks the
+database.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from index.live import Hit, LiveIndex, Place
-from index.model import ModelBundle, Tag
+from index.live import LiveIndex
+from index.model import ModelBundle
 from index.query import Query
 from index.subspaces import Vectors
 from service.catalogue.records import Track, TrackEmbedding
 from service.catalogue.repository import Catalogue
-from service.http.cursors import Progress, read_progress, write_progress
+from service.clips import Heard
+from service.http.cursors import read_block_progress, read_progress, write_progress
 from service.http.paging import PageRequest
-from service.http.refusals import (
-    ConflictingParametersError,
-    NoDirectionError,
-    TrackNotEmbeddedError,
-    UnknownTagError,
-)
-
-Weights = Mapping[str, float]
+from service.search.filtering import Filtered, Filtering
+from service.search.pages import Arrangement, Cut, Match, by_diversity, by_excerpt, cut_blocks, cut_ranking
+from service.search.question import GroupBy, Question
+from service.search.terms import Understood, understand
+from service.search.track_facts import FactsKeeper
+from service.search.walking import PassedOver, Walk
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Found:
         track: What the catalogue knows of it.
         similarity: Weighted mean of the cosines, in [-1, 1].
         dimensions: Cosine by dimension, for those the query points into: the explanation.
-        excerpt_seconds: Start and end of its excerpt that is most similar.
+        excerpt_seconds: Start and end of its excerpt that is most similar, or that was found.
     """
 
     track: Track
@@ -47,10 +47,21 @@ class Found:
 
 @dataclass(frozen=True)
 class Page:
-    """A part of an answer, most similar first, and the cursor of the next part, if there is one."""
+    """A part of an answer.
+
+    Attributes:
+        found: In the order of the answer.
+        next_cursor: Of the next part, if there is one.
+        question: As it was understood.
+        filtered: How many tracks each filter dropped.
+        passed_over: What is not shown between the part before and this one.
+    """
 
     found: Sequence[Found]
     next_cursor: str | None
+    question: Question
+    filtered: Filtered
+    passed_over: Sequence[PassedOver]
 
 
 @dataclass(frozen=True)
@@ -60,140 +71,116 @@ class Searcher:
     catalogue: Catalogue
     bundle: ModelBundle
     index: LiveIndex
+    facts: FactsKeeper
 
-    def like_clip(self, vector: Vectors, content_hash: str, *, weights: Weights | None, page: PageRequest) -> Page:
-        """Tracks like an uploaded clip.
-
-        Args:
-            vector: `(width,)`: the clip's, with unit slices.
-            content_hash: Of the clip: another clip's cursor is refused.
-            weights: Weight by dimension; None: all count alike.
-            page: Which part of the answer.
-
-        Raises:
-            NoDirectionError: If the clip's slices are zero in every dimension with weight.
-            InvalidCursorError: If the cursor is damaged or of another question.
-        """
-        return self._answer(self._by_example(vector, weights), {"clip": content_hash}, page)
-
-    def like_track(
-        self, track_id: str, *, weights: Weights | None, page: PageRequest, exclude_same_artist: bool = False
-    ) -> Page:
-        """Other tracks like one of the catalogue; never that track itself.
+    def answer(self, question: Question, *, page: PageRequest, clips: Mapping[str, Heard] | None = None) -> Page:
+        """A part of the answer to a question.
 
         Args:
-            track_id: The track.
-            weights: Weight by dimension; None: all count alike.
-            page: Which part of the answer.
-            exclude_same_artist: Leave out what the same artist made, if the artist is known.
+            question: What is asked.
+            page: Which part.
+            clips: Every clip the question names, by handle.
 
         Raises:
-            TrackNotFoundError: If there is no such track.
-            TrackNotEmbeddedError: If the bundle's ingest has not come to it yet.
-            NoDirectionError: If its slices are zero in every dimension with weight.
             InvalidCursorError: If the cursor is damaged or of another question.
+            TrackNotFoundError: As `understand`, like all others that it raises.
         """
-        track = self.catalogue.track(track_id)
-        embedding = self.catalogue.embedding(track_id, self.bundle.encoder_id)
-        if embedding is None:
-            raise TrackNotEmbeddedError(
-                f"track {track_id} has not been analysed with the model {self.bundle.name!r}; run `facet ingest` again"
-            )
-        excluded = {track_id}
-        if exclude_same_artist and track.artist is not None:
-            excluded.update(self.catalogue.track_ids_by_artist(track.artist))
-        question = {"track": track_id, "exclude_same_artist": exclude_same_artist}
-        return self._answer(self._by_example(embedding.vector, weights), question, page, excluded=excluded)
+        clips = clips or {}
+        understood = understand(question, bundle=self.bundle, catalogue=self.catalogue, clips=clips)
+        sealed = self._sealed(understood, clips)
+        state = self.index.moment
+        filtering = Filtering(state, self.bundle, self.catalogue, self.facts, understood)
+        filtered = filtering.filtered()
+        walk = self._walk(filtering, filtered)
+        cut = self._cut(walk, understood.question, sealed, page)
+        return Page(
+            found=self.told(understood.query, cut.matches),
+            next_cursor=None if cut.progress is None else write_progress(sealed, cut.progress),
+            question=understood.question,
+            filtered=filtered,
+            passed_over=cut.passed_over,
+        )
 
-    def with_tags(self, names: Collection[str], *, weights: Weights | None, page: PageRequest) -> Page:
-        """Tracks that carry these tags, each sought in its own dimension.
-
-        Args:
-            names: Of tags, in any case.
-            weights: Weight by dimension; None: every dimension that has one of the tags counts alike.
-            page: Which part of the answer.
-
-        Raises:
-            UnknownTagError: If the bundle has no tag of a name.
-            ConflictingParametersError: If a dimension has a weight, but none of the tags.
-            InvalidCursorError: If the cursor is damaged or of another question.
-        """
-        positions = sorted({position for name in names for position in self._tag_positions(name)})
-        tags = [self.bundle.tags[position] for position in positions]
-        _check_weights_have_tags(weights, tags)
-        query = Query.by_tags(self.bundle.subspaces, self.bundle.proxies[positions], weights=weights)
-        return self._answer(query, {"tags": [tag.name for tag in tags]}, page)
-
-    def _by_example(self, vector: Vectors, weights: Weights | None) -> Query:
-        query = Query.by_example(self.bundle.subspaces, vector[np.newaxis], weights=weights)
-        if not query.scaled.any():
-            raise NoDirectionError(
-                f"the example's embedding is zero in {', '.join(query.weighted)}, so no track is more like it than "
-                "another; ask for other dimensions"
-            )
-        return query
-
-    def _tag_positions(self, name: str) -> list[int]:
-        folded = name.casefold()
-        positions = [position for position, tag in enumerate(self.bundle.tags) if tag.name.casefold() == folded]
-        if not positions:
-            raise UnknownTagError(
-                f"there is no tag {name!r}; GET /tags lists all {len(self.bundle.tags)}",
-                found=name,
-                known=[tag.name for tag in self.bundle.tags],
-            )
-        return positions
-
-    def _answer(
-        self, query: Query, question: Mapping[str, Any], page: PageRequest, *, excluded: Collection[str] = ()
-    ) -> Page:
-        question = {**question, "encoder": self.bundle.encoder_id, "weights": query.weights.tolist()}
-        after: Place | None = None
-        skip = 0
-        if page.cursor is not None:
-            progress = read_progress(question, page.cursor)
-            # However deep a cursor claims to be, there is nothing to skip beyond all tracks.
-            after, skip = progress.place, min(progress.hits, len(self.index))
-        # One more than asked for tells whether there is a next page.
-        hits = self.index.search(query, limit=page.limit + 1, excluded=excluded, after=after, skip=skip)
-        shown = hits[: page.limit]
-        next_cursor = None
-        if len(hits) > page.limit:
-            last = shown[-1]
-            place = Place(similarity=last.similarity, track_id=last.track_id)
-            next_cursor = write_progress(question, Progress(place=place, hits=skip + len(shown)))
-        return Page(found=self._told(query, shown), next_cursor=next_cursor)
-
-    def _told(self, query: Query, hits: Sequence[Hit]) -> list[Found]:
-        """What the catalogue knows of the hits, without those deleted since the index last followed."""
-        track_ids = [hit.track_id for hit in hits]
+    def told(self, query: Query, matches: Sequence[Match]) -> list[Found]:
+        """What the catalogue knows of matches, without those deleted since the index last followed."""
+        track_ids = list(dict.fromkeys(match.hit.track_id for match in matches))
         tracks = self.catalogue.tracks(track_ids)
         embeddings = self.catalogue.embeddings(track_ids, self.bundle.encoder_id)
         return [
             Found(
-                track=tracks[hit.track_id],
-                similarity=hit.similarity,
+                track=tracks[match.hit.track_id],
+                similarity=match.hit.similarity,
                 dimensions={
                     subspace.name: cosine
-                    for subspace, cosine in zip(query.subspaces, hit.dimensions, strict=True)
+                    for subspace, cosine in zip(query.subspaces, match.hit.dimensions, strict=True)
                     if query.direction[subspace.slice].any()
                 },
-                excerpt_seconds=self._best_excerpt(query, tracks[hit.track_id], embeddings[hit.track_id]),
+                excerpt_seconds=self._excerpt(query, match, tracks[match.hit.track_id], embeddings[match.hit.track_id]),
             )
-            for hit in hits
-            if hit.track_id in tracks and hit.track_id in embeddings
+            for match in matches
+            if match.hit.track_id in tracks and match.hit.track_id in embeddings
         ]
 
-    def _best_excerpt(self, query: Query, track: Track, embedding: TrackEmbedding) -> tuple[float, float]:
-        start = float(embedding.excerpt_starts[query.best_excerpt(embedding.excerpt_vectors)])
+    def _sealed(self, understood: Understood, clips: Mapping[str, Heard]) -> dict[str, Any]:
+        """All that decides the order of an answer, the same in whatever words it was asked."""
+        question = understood.question.model_dump(mode="json", exclude={"positive", "negative", "weights"})
+        examples = [
+            {
+                **example.model_dump(exclude={"clip", "weight"}),
+                "clip": clips[example.clip].content_hash,
+                "weight": weight,
+            }
+            if example.clip is not None
+            else {**example.model_dump(exclude={"weight"}), "weight": weight}
+            for example, weight in understood.question.examples
+        ]
+        weights = understood.query.weights.tolist()
+        return {**question, "examples": examples, "weights": weights, "encoder": self.bundle.encoder_id}
+
+    def _walk(self, filtering: Filtering, filtered: Filtered) -> Walk:
+        question, state = filtering.understood.question, filtering.state
+        walk = Walk(state, filtering.understood.query, filtered.allowed, duplicates_from=question.duplicates_from)
+        if question.most_per_artist is None:
+            return walk
+        facts = filtering.facts.facts
+
+        def artists_of(track_ids: Sequence[str]) -> Sequence[int]:
+            rows = facts.rows_of(np.array(track_ids, np.bytes_).reshape(-1))
+            artists: list[int] = facts.artists[rows].tolist()
+            return artists
+
+        return Walk(
+            state,
+            walk.query,
+            walk.allowed,
+            duplicates_from=walk.duplicates_from,
+            most_per_artist=question.most_per_artist,
+            artists_of=artists_of,
+        )
+
+    def _cut(self, walk: Walk, question: Question, sealed: Mapping[str, Any], page: PageRequest) -> Cut:
+        arrange = self._arrangement(walk, question)
+        if arrange is None:
+            progress = None if page.cursor is None else read_progress(sealed, page.cursor)
+            return cut_ranking(walk, progress, limit=page.limit)
+        block = None if page.cursor is None else read_block_progress(sealed, page.cursor)
+        return cut_blocks(walk, arrange, block, limit=page.limit)
+
+    def _arrangement(self, walk: Walk, question: Question) -> Arrangement | None:
+        """How an answer is put in order; None for the order of similarity."""
+        if question.group_by is GroupBy.EXCERPT:
+            return by_excerpt(walk, self._excerpts_of)
+        return by_diversity(walk, question.diversity) if question.diversity else None
+
+    def _excerpts_of(self, track_ids: Sequence[str]) -> list[tuple[str, Sequence[float], Vectors]]:
+        embeddings = self.catalogue.embeddings(track_ids, self.bundle.encoder_id)
+        return [
+            (track_id, each.excerpt_starts.tolist(), self.bundle.subspaces.unit(each.excerpt_vectors))
+            for track_id, each in embeddings.items()
+        ]
+
+    def _excerpt(self, query: Query, match: Match, track: Track, embedding: TrackEmbedding) -> tuple[float, float]:
+        start = match.start_seconds
+        if start is None:
+            start = float(embedding.excerpt_starts[query.best_excerpt(embedding.excerpt_vectors)])
         return start, min(start + self.bundle.excerpt_seconds, max(track.duration_seconds, start))
-
-
-def _check_weights_have_tags(weights: Weights | None, tags: Sequence[Tag]) -> None:
-    with_tags = {tag.dimension for tag in tags}
-    for name, weight in (weights or {}).items():
-        if weight > 0 and name not in with_tags:
-            raise ConflictingParametersError(
-                f"'weights' gives {name!r} a weight, but none of the tags lies in it; "
-                f"they lie in {', '.join(sorted(with_tags))}"
-            )

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from index.subspaces import Subspaces
 from service.http.refusals import ConflictingParametersError, InvalidParameterError
 
 
-def read_weights(subspaces: Subspaces, *, dimensions: Sequence[str], weights: str | None) -> Mapping[str, float] | None:
+def read_weights(subspaces: Subspaces, *, dimensions: Sequence[str], weights: str | None) -> dict[str, float] | None:
     """What a question says of dimensions.
 
     Args:

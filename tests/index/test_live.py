@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from index.faiss_index import Sizes
-from index.live import LiveIndex, Place
+from index.live import LiveIndex
+from index.live_search import Place, below_ceilings, find
 from index.live_state import Change
-from index.query import Query
+from index.query import Query, Term
 from index.snapshot import SnapshotCorruptedError, list_snapshots
 from index.subspaces import Subspaces
 from tests.index.vectors import FOUR, ODD, gathered_vectors, questions
@@ -268,3 +269,72 @@ def test_one_dimension_is_enough(tmp_path, rng):
     live.apply(put(1, range(40), vectors))
     live.compact()
     assert live.search(Query.by_example(one, vectors[7:8]), limit=1)[0].track_id == "track-000007"
+
+
+@pytest.mark.parametrize("share", [0.003, 0.05, 0.3, 0.8, 0.95])
+@pytest.mark.parametrize("weights", [{"mood": 1.0}, {"mood": 1.0, "genre": 0.3}])
+def test_a_filter_is_answered_by_the_definition_page_by_page(tmp_path, rng, share, weights):
+    vectors = np.repeat(gathered_vectors(600, FOUR, rng), 5, axis=0)
+    live = live_index(tmp_path, sizes=Sizes(half_from=500, lists_from=1000))
+    live.apply(put(1, range(2500), vectors[:2500]))
+    live.compact()
+    live.apply(put(2, range(2500, 3000), vectors[2500:]))
+    live.apply(delete(3, range(0, 3000, 11)))
+    state = live.moment
+    chosen = {track_id for track_id in ids(range(3000)) if rng.random() < share}
+    content = {track_id: live.vector(track_id) for track_id in chosen if live.vector(track_id) is not None}
+    query = Query.by_example(FOUR, vectors[:1], weights=weights)
+    pages, place = [], None
+    while page := find(state, query, limit=37, allowed=state.mask_of(chosen), after=place, skip=len(pages)):
+        pages += page
+        place = Place.of(page[-1])
+    assert {hit.track_id for hit in pages} == set(content)
+    assert len(pages) == len(content)
+    if share < 0.9:
+        same_ranking(pages, content, query, len(content))
+
+
+def test_a_page_is_full_though_many_came_before_its_place(tmp_path, rng):
+    vectors = gathered_vectors(400, FOUR, rng)
+    query = Query.by_example(FOUR, vectors[:1])
+    order = np.argsort(-(vectors @ query.scaled))
+    live = live_index(tmp_path)
+    live.apply(put(1, range(100), vectors[order[300:]]))
+    first = live.search(query, limit=10)
+    live.apply(put(2, range(100, 400), vectors[order[:300]]))
+    rest = live.search(query, limit=200, after=Place.of(first[-1]), skip=10)
+    assert len(rest) == 90
+
+
+def test_ceilings_let_through_what_is_not_above_them(tmp_path, rng):
+    vectors = gathered_vectors(300, ODD, rng)
+    live = live_index(tmp_path, ODD)
+    live.apply(put(1, range(200), vectors[:200]))
+    live.compact()
+    live.apply(put(2, range(200, 300), vectors[200:]))
+    state = live.moment
+    query = Query.of(ODD, [Term(vectors[0])], weights={"x": 1.0}, ceilings={"é/..": 0.2, "klang farbe": -0.1})
+    masks = below_ceilings(state, query)
+    assert list(masks) == ["é/..", "klang farbe"]
+    for name, ceiling in query.ceilings.items():
+        for track_id, vector in zip(ids(range(300)), vectors, strict=True):
+            columns = ODD[name].slice
+            cosine = sum(float(a) * float(b) for a, b in zip(vectors[0][columns], vector[columns], strict=True))
+            assert masks[name][state.rows_of([track_id])[0]] == (round(cosine, 6) <= ceiling)
+
+
+def test_rows_are_those_of_tracks_that_are_there(tmp_path, rng):
+    vectors = gathered_vectors(6, FOUR, rng)
+    live = live_index(tmp_path)
+    live.apply(put(1, range(4), vectors[:4]))
+    live.compact()
+    live.apply(put(2, [4, 1], vectors[[4, 5]]))
+    live.apply(delete(3, [0]))
+    state = live.moment
+    assert (state.rows, state.tracks) == (6, 4)
+    assert state.present.tolist() == [False, False, True, True, True, True]
+    assert sorted(state.rows_of([*ids(range(5)), "nobody"])) == [2, 3, 4, 5]
+    assert state.mask_of(ids([1, 2])).sum() == 2
+    np.testing.assert_array_equal(state.vectors(ids([1, 2])), vectors[[5, 2]])
+    with pytest.raises(KeyError):
+        state.vectors(ids([0]))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.query import Query, QueryError
+from index.query import Query, QueryError, Term
 from index.subspaces import UnknownDimensionError
 from tests.index.vectors import FOUR, ODD, gathered_vectors
 
@@ -54,28 +54,76 @@ def test_a_dimension_left_out_has_no_say(rng):
 
 
 def test_a_tag_points_into_its_own_dimension_only(rng):
-    proxy = np.zeros((1, FOUR.width), np.float32)
-    proxy[0, FOUR["mood"].slice] = 5 * rng.standard_normal(64)
-    query = Query.by_tags(FOUR, proxy)
+    proxy = np.zeros(FOUR.width, np.float32)
+    proxy[FOUR["mood"].slice] = 5 * rng.standard_normal(64)
+    query = Query.of(FOUR, [Term(FOUR.unit(proxy))], weights={"mood": 1.0})
     assert query.weighted == ["mood"]
+    assert query.columns == FOUR["mood"].slice
     assert np.linalg.norm(query.scaled) == pytest.approx(1, abs=1e-6)
     outside = np.delete(query.scaled, np.arange(64, 128))
     assert not outside.any()
 
 
-def test_tags_of_one_dimension_meet_halfway_and_those_of_two_count_the_same():
+def test_terms_of_one_dimension_meet_halfway_and_those_of_two_do_not_meet():
     proxies = np.zeros((3, FOUR.width), np.float32)
     proxies[0, 0], proxies[1, 1], proxies[2, 64] = 2, 7, 1
-    query = Query.by_tags(FOUR, proxies)
+    query = Query.of(FOUR, [Term(proxy) for proxy in FOUR.unit(proxies)], weights={"genre": 1.0, "mood": 1.0})
     assert query.direction[[0, 1, 64]].tolist() == pytest.approx([2**-0.5, 2**-0.5, 1])
     assert query.weights.tolist() == [0.5, 0.5, 0, 0]
 
 
-def test_tags_in_dimensions_without_weight_are_refused():
-    proxies = np.zeros((1, FOUR.width), np.float32)
-    proxies[0, 0] = 1
-    with pytest.raises(QueryError, match="none of the tags"):
-        Query.by_tags(FOUR, proxies, weights={"mood": 1.0})
+strengths = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=5).filter(lambda w: max(map(abs, w)) > 1e-3)
+
+
+@given(strengths, st.floats(1e-3, 1e3))
+def test_terms_are_added_up_dimension_by_dimension(weights, factor):
+    rng = np.random.default_rng(4)
+    vectors = gathered_vectors(len(weights), ODD, rng)
+    vectors[0, ODD["é/.."].slice] = 0
+    query = Query.of(ODD, [Term(vector, weight) for vector, weight in zip(vectors, weights, strict=True)])
+    largest = max(map(abs, weights))
+    for subspace in ODD:
+        total = [0.0] * subspace.width
+        for vector, weight in zip(vectors, weights, strict=True):
+            for column in range(subspace.width):
+                total[column] += weight / largest * float(vector[subspace.start + column])
+        length = sum(number**2 for number in total) ** 0.5
+        if length > 1e-3:
+            expected = [number / length for number in total]
+            assert query.direction[subspace.slice].tolist() == pytest.approx(expected, abs=1e-5)
+            again = Query.of(ODD, [Term(v, factor * w) for v, w in zip(vectors, weights, strict=True)])
+            assert again.direction[subspace.slice].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_away_from_an_example_is_its_opposite(rng):
+    example = gathered_vectors(1, FOUR, rng)[0]
+    np.testing.assert_allclose(
+        Query.of(FOUR, [Term(example, -0.5)]).scaled, -Query.by_example(FOUR, example[None]).scaled
+    )
+
+
+def test_an_example_and_its_opposite_have_no_direction(rng):
+    example = gathered_vectors(1, FOUR, rng)[0]
+    assert not Query.of(FOUR, [Term(example), Term(example, -1.0)]).scaled.any()
+
+
+@pytest.mark.parametrize("ceilings", [{"mood": 1.1}, {"mood": -1.1}, {"mood": float("nan")}, {"era": 0.5}])
+def test_a_ceiling_that_means_nothing_is_refused(rng, ceilings):
+    example = gathered_vectors(1, FOUR, rng)[0]
+    example[FOUR["era"].slice] = 0
+    with pytest.raises(QueryError, match="ceiling"):
+        Query.of(FOUR, [Term(example)], ceilings=ceilings)
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_a_term_s_weight_that_means_nothing_is_refused(rng, weight):
+    with pytest.raises(QueryError, match="weight"):
+        Query.of(FOUR, [Term(gathered_vectors(1, FOUR, rng)[0], weight)])
+
+
+def test_a_query_of_nothing_is_refused():
+    with pytest.raises(QueryError, match="an example or a tag"):
+        Query.of(FOUR, [])
 
 
 @pytest.mark.parametrize("weights", [{"mood": -1.0}, {"mood": float("nan")}, {"mood": float("inf")}, {"mood": 0.0}, {}])

@@ -14,6 +14,7 @@ import pytest
 from index.audio import AudioErrorCode
 from service.http.problems import KINDS, nearest_names
 from service.http.refusals import RefusalError
+from service.search.question import Example, Filters, Question
 from service.settings import Settings
 from tests.service.http.running import Service, encoded, ingested, running_service, tune
 from tests.service.http.tiny_bundle import SLICES, TAGS, write_tiny_bundle
@@ -103,6 +104,69 @@ REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
 ]
 
 
+def refused_question(code: str, status: int, question: object) -> tuple[str, int, str, str, dict[str, Any]]:
+    return (code, status, "POST", "/query", {"json": question})
+
+
+JSON = {"content-type": "application/json"}
+ROCK = {"tags": {"rock": 1}}
+REFUSED += [
+    ("unknown_parameter", 400, "POST", "/query?offset=1", {"json": ROCK}),
+    ("invalid_parameter", 400, "POST", "/query?limit=0", {"json": ROCK}),
+    ("invalid_cursor", 400, "POST", "/query?cursor=xyz", {"json": ROCK}),
+    ("invalid_cursor", 400, "POST", "/query?cursor=xyz", {"json": {**ROCK, "diversity": 0.5}}),
+    ("not_json", 415, "POST", "/query", {}),
+    ("not_json", 415, "POST", "/query", CLIP),
+    ("malformed_json", 400, "POST", "/query", {"content": b'{"tags": ', "headers": JSON}),
+    ("malformed_json", 400, "POST", "/query", {"content": b'{"tags": {"rock": NaN}}', "headers": JSON}),
+    ("malformed_json", 400, "POST", "/query", {"content": b'{"tags": {"rock": 1, "rock": 2}}', "headers": JSON}),
+    ("malformed_json", 400, "POST", "/query", {"content": b"\xff\xfe", "headers": JSON}),
+    ("malformed_json", 400, "POST", "/query", {"content": b"[" * 100_000, "headers": JSON}),
+    ("body_too_large", 413, "POST", "/query", {"content": b" " * (2**18 + 1), "headers": JSON}),
+    refused_question("invalid_parameter", 400, []),
+    refused_question("invalid_parameter", 400, {}),
+    refused_question("invalid_parameter", 400, {"positive": [{}]}),
+    refused_question("invalid_parameter", 400, {"positive": [{"track": GONE, "clip": "x"}]}),
+    refused_question("invalid_parameter", 400, {"positive": [{"clip": "x", "start_seconds": 1}]}),
+    refused_question("invalid_parameter", 400, {"positive": [{"track": GONE, "start_seconds": 2, "end_seconds": 1}]}),
+    refused_question("invalid_parameter", 400, {"positive": [{"track": GONE, "weight": -1}]}),
+    refused_question("invalid_parameter", 400, {"tags": {"rock": "much"}}),
+    refused_question("invalid_parameter", 400, {"tags": {"rock": 1, "ROCK": 2}}),
+    refused_question("invalid_parameter", 400, {"tags": dict.fromkeys(map(str, range(101)), 1)}),
+    refused_question("invalid_parameter", 400, {**ROCK, "weights": {"groove:tight": -1}}),
+    refused_question("invalid_parameter", 400, {**ROCK, "weights": {"groove:tight": 0}}),
+    refused_question("invalid_parameter", 400, {**ROCK, "ceilings": {"groove:tight": 2}}),
+    refused_question("invalid_parameter", 400, {**ROCK, "ceilings": {"era": 0.5}}),
+    refused_question("invalid_parameter", 400, {**ROCK, "filters": {"year": {"at_least": 2, "at_most": 1}}}),
+    refused_question("invalid_parameter", 400, {**ROCK, "filters": {"path_prefix": "music/jazz"}}),
+    refused_question("invalid_parameter", 400, {**ROCK, "diversity": 1.5}),
+    refused_question("invalid_parameter", 400, {**ROCK, "diversity": 0.5, "group_by": "excerpt"}),
+    refused_question("invalid_parameter", 400, {**ROCK, "group_by": "artist"}),
+    refused_question("invalid_parameter", 400, {**ROCK, "most_per_artist": 0}),
+    refused_question("invalid_parameter", 400, {**ROCK, "duplicates_from": 0}),
+    refused_question("invalid_parameter", 400, {**ROCK, "exclude_same_artist": "perhaps"}),
+    refused_question("unknown_field", 400, {"tag": {"rock": 1}}),
+    refused_question("unknown_field", 400, {**ROCK, "filters": {"yaer": {}}}),
+    refused_question("unknown_tag", 400, {"tags": {"electronica": 1}}),
+    refused_question("unknown_tag", 400, {**ROCK, "filters": {"tags": {"electronica": {}}}}),
+    refused_question("unknown_dimension", 400, {**ROCK, "ceilings": {"eras": 0.5}}),
+    refused_question("conflicting_parameters", 400, {**ROCK, "weights": {"era": 1}}),
+    refused_question("track_not_found", 404, {"positive": [{"track": GONE}]}),
+    refused_question("track_not_found", 404, {"positive": [{"track": "\0"}]}),
+    refused_question("clip_not_found", 404, {"negative": [{"clip": "0" * 32}]}),
+    refused_question("no_direction", 422, {"tags": {"rock": 0}}),
+    ("not_multipart", 415, "POST", "/clips", {"json": {}}),
+    ("silent", 422, "POST", "/clips", {"files": {"file": encoded(np.zeros(24_000, np.float32))}}),
+    ("invalid_parameter", 400, "GET", "/path", {}),
+    ("invalid_parameter", 400, "GET", f"/path?from={GONE}&to=x&steps=1", {}),
+    ("invalid_parameter", 400, "GET", f"/path?from={GONE}&to=x&steps=51", {}),
+    ("conflicting_parameters", 400, "GET", f"/path?from={GONE}&to={GONE}", {}),
+    ("track_not_found", 404, "GET", f"/path?from={GONE}&to=x", {}),
+    ("unknown_dimension", 400, "GET", f"/path?from={GONE}&to=x&dimension=eras", {}),
+    ("unknown_parameter", 400, "GET", f"/path?start={GONE}&to=x", {}),
+]
+
+
 @pytest.mark.parametrize(("code", "status", "method", "address", "options"), REFUSED)
 def test_what_is_wrong_is_refused_with_its_code(
     shared: Service, *, code: str, status: int, method: str, address: str, options: dict[str, Any]
@@ -138,6 +202,37 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all_known(
     problem = shared.get(address).json()
     assert problem["nearest"] == nearest
     assert problem["known"] == known
+
+
+@pytest.mark.parametrize(
+    ("question", "nearest", "known"),
+    [
+        ({"tags": {"Electronik": 1}}, ["electronic"], [name for name, _ in TAGS]),
+        ({"tags": {"rock": 1}, "weights": {"groove-tight": 1}}, ["groove:tight"], list(SLICES)),
+        ({**ROCK, "filters": {"yaer": {}}}, ["year"], list(Filters.model_fields)),
+        ({**ROCK, "filters": {"tags": {"rock": {"atleast": 1}}}}, ["at_least"], ["at_least", "at_most"]),
+        ({"positve": []}, ["positive"], list(Question.model_fields)),
+        ({"positive": [{"trak": "x"}]}, ["track"], list(Example.model_fields)),
+    ],
+)
+def test_an_unknown_name_in_a_question_is_answered_with_the_nearest_and_all_known(
+    shared: Service, question: dict[str, Any], nearest: list[str], known: list[str]
+) -> None:
+    problem = shared.request("POST", "/query", json=question).json()
+    assert problem["nearest"][:1] == nearest
+    assert problem["known"] == known
+
+
+def test_a_question_is_described_for_programs(shared: Service) -> None:
+    document = shared.get("/openapi.json").json()
+    body = document["paths"]["/query"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/Question"}
+    described = document["components"]["schemas"]["Question"]
+    assert set(described["properties"]) == set(Question.model_fields)
+    assert "required" not in described
+    assert described["additionalProperties"] is False
+    answers = document["paths"]["/query"]["post"]["responses"]["200"]["content"]
+    assert set(answers) == {"application/json", "audio/x-mpegurl"}
 
 
 def test_of_names_that_differ_only_in_case_both_are_known() -> None:
@@ -244,7 +339,7 @@ def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> Non
             responses = call["responses"]
             assert "default" in responses
             for status, response in responses.items():
-                if status not in {"200", "206", "304"}:
+                if status not in {"200", "201", "206", "304"}:
                     schema = response["content"]["application/problem+json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Problem"}
                     documented.update(re.findall(r"`(\w+)`", response["description"]))
