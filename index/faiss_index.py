@@ -81,8 +81,15 @@ class FaissIndex:
         return cls(faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY))
 
     def save(self, path: Path) -> None:
-        """Write the index to `path`."""
-        faiss.write_index(self._index, str(path))
+        """Write the index to `path`.
+
+        Raises:
+            OSError: If it cannot be written: the disk is full, say.
+        """
+        try:
+            faiss.write_index(self._index, str(path))
+        except RuntimeError as error:  # what FAISS makes of any failure of the operating system's
+            raise OSError(f"{path} cannot be written: {error}") from error
 
     @property
     def is_exact(self) -> bool:

@@ -147,10 +147,13 @@ def publish_snapshot(
     partial.mkdir()
     try:
         np.save(partial / "track_ids.npy", ids)
-        stored = np.lib.format.open_memmap(partial / "vectors.npy", mode="w+", dtype=np.float32, shape=vectors.shape)
-        for start in range(0, len(ids), 65_536):
-            stored[start : start + 65_536] = vectors[order[start : start + 65_536]]
-        stored.flush()
+        with (partial / "vectors.npy").open("wb") as file:
+            # Written, not mapped: where the disk is full, writing to a map would end the process.
+            header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(ids), 65_536):
+                file.write(vectors[order[start : start + 65_536]].astype("<f4").tobytes())
+        stored = np.load(partial / "vectors.npy", mmap_mode="r")
         kind = sizes.subspace_kind(len(ids))
         for number, subspace in enumerate(subspaces):
             between_steps()

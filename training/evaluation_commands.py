@@ -4,6 +4,7 @@ It needs no torch, and runs where the service runs.
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,6 +151,9 @@ def evaluate(
         bundle = ModelBundle.open(
             model, threads=1, device=device, batch_size=LARGEST_BATCH_SIZE if device == "cuda" else BATCH_SIZE
         )
+        for dimension in settings.weights or ():
+            _ = bundle.subspaces[dimension]
+        folder = _writable(out or model)
         tags = vocabulary_of(bundle) if vocabulary is None else find_vocabulary(vocabulary)
         asked = read_data(data, tags, side=side, case=TagCase.IGNORE if ignore_case else TagCase.EXACT)
         console.print(
@@ -168,7 +172,7 @@ def evaluate(
                 triplet_files=triplet_files,
                 watch=watch,
             )
-        _write(measured, out or model, write_triplets, console, seed=seed)
+        _write(measured, folder, write_triplets, console, seed=seed)
         missed = shortfalls(measured.evaluation, thresholds)
     except ModuleNotFoundError as error:
         if error.name != "pyarrow":
@@ -191,6 +195,14 @@ def evaluate(
         )
     if thresholds:
         console.print(f"all {len(thresholds)} thresholds are reached")
+
+
+def _writable(folder: Path) -> Path:
+    """A folder that can be written to, or be made; told before hours of work, not after."""
+    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+        raise click.ClickException(f"{folder} cannot be written to; name another folder with --out")
+    return folder
 
 
 def _write(measured: "Measured", folder: Path, triplets: Path | None, console: "Console", *, seed: int) -> None:
@@ -225,8 +237,12 @@ def _parsed(weights: tuple[str, ...]) -> dict[str, float] | None:
             parsed[dimension] = float(weight)
         except ValueError:
             dimension = ""
-        if not dimension or not math.isfinite(parsed[dimension]):
-            raise click.BadParameter(f"{each!r}: expected DIMENSION=WEIGHT, such as mood=0.5", param_hint="--weight")
+        if not dimension or not math.isfinite(parsed[dimension]) or parsed[dimension] < 0:
+            raise click.BadParameter(
+                f"{each!r}: expected DIMENSION=WEIGHT, such as mood=0.5, no weight below 0", param_hint="--weight"
+            )
+    if parsed and not any(parsed.values()):
+        raise click.BadParameter("every weight is 0; give a dimension one above 0", param_hint="--weight")
     return parsed or None
 
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from training.checkpoint import BEST, LATEST, EpochRecord, read_checkpoint
-from training.evaluation.evaluation import Evaluation, Figure, Task, read_evaluation, write_evaluation
+from training.evaluation.evaluation import (
+    Evaluation,
+    EvaluationError,
+    Figure,
+    Task,
+    read_evaluation,
+    write_evaluation,
+)
 
 # In the order of the poster's table 1.
 POSTER = (
@@ -45,6 +52,7 @@ class Reproduction:
         seeds: One run of each recipe with each.
         overrides: `key=value`, of every recipe alike.
         cache: Folder of log-mel frames; None for the user's cache folder.
+        dim_sim: Files of listeners' judgements about tracks of the manifest.
         evaluation_options: What else `facet evaluate` is told.
         data_source: Of the data, for the bundles' provenance.
         processes: How many runs go on at once.
@@ -57,6 +65,7 @@ class Reproduction:
     seeds: Sequence[int] = (0, 1, 2)
     overrides: Sequence[str] = ()
     cache: Path | None = None
+    dim_sim: Sequence[Path] = ()
     evaluation_options: Sequence[str] = ()
     data_source: str
     processes: int = 1
@@ -82,10 +91,15 @@ def reproduce(plan: Reproduction, *, report: Callable[[str], None]) -> dict[str,
     with ThreadPoolExecutor(plan.processes) as pool:
         # Seed by seed, so that one of every model is there first.
         order = sorted(runs, key=lambda key: plan.seeds.index(key[1]))
-        for finished in as_completed([pool.submit(runs[key].finish) for key in order]):
-            problem = finished.exception()
-            if problem is not None:
-                problems.append(problem)
+        try:
+            for finished in as_completed([pool.submit(runs[key].finish) for key in order]):
+                problem = finished.exception()
+                if problem is not None:
+                    problems.append(problem)
+        except BaseException:
+            # Ctrl-C ends the steps under way; without this, all that wait would still begin.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if problems:
         raise problems[0]
     return {recipe: [runs[recipe, seed].evaluation() for seed in plan.seeds] for recipe in plan.recipes}
@@ -118,16 +132,29 @@ class _Run:
         )
         if not _is_newer(self._bundle / "bundle.json", than=self._run / BEST):
             self._step("export", str(self._run), str(self._bundle), "--data-source", plan.data_source, *cache)
-        if not _is_newer(self._evaluation, than=self._bundle / "bundle.json"):
+        if not (_is_newer(self._evaluation, than=self._bundle / "bundle.json") and self._is_complete()):
             self._step(
                 "evaluate",
                 *("--model", str(self._bundle), "--data", str(plan.manifest), "--vocabulary", plan.vocabulary),
+                *itertools.chain.from_iterable(("--dim-sim", str(path)) for path in plan.dim_sim),
                 *plan.evaluation_options,
             )
             evaluation = read_evaluation(self._evaluation)
             history = read_checkpoint(self._run / LATEST).standing.history
             figures = (*evaluation.figures, *training_figures(history))
             write_evaluation(evaluation.model_copy(update={"figures": figures}), self._evaluation)
+
+    def _is_complete(self) -> bool:
+        """Whether the evaluation has all that is asked for; its training time comes last."""
+        try:
+            evaluation = self.evaluation()
+        except EvaluationError:
+            return False
+        notes = evaluation.data.get("notes")
+        listeners_asked = any(figure.task is Task.DIM_SIM for figure in evaluation.figures) or (
+            isinstance(notes, list) and any(str(note).startswith("Dim-Sim") for note in notes)
+        )
+        return evaluation.find(Task.TRAINING, "epochs") is not None and (listeners_asked or not self._plan.dim_sim)
 
     def evaluation(self) -> Evaluation:
         """What was measured."""

@@ -28,6 +28,13 @@ import click
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for log-mel frames. Without it: the user's cache folder.",
 )
+@click.option(
+    "--dim-sim",
+    "dim_sim",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of Dim-Sim, raw or clean, about these tracks; repeatable.",
+)
 @click.option("--data-source", default="not stated", help="What the data are, for the bundles' cards.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(min=1), help="Runs at once.")
 def reproduce(
@@ -39,6 +46,7 @@ def reproduce(
     seeds: int,
     overrides: tuple[str, ...],
     cache: Path | None,
+    dim_sim: tuple[Path, ...],
     data_source: str,
     processes: int,
 ) -> None:
@@ -48,6 +56,7 @@ def reproduce(
     """
     from rich.console import Console
 
+    from training.checkpoint import CheckpointError
     from training.evaluation.comparison import comparison
     from training.evaluation.evaluation import EvaluationError
     from training.reproduction import POSTER, Reproduction, ReproductionError
@@ -62,6 +71,7 @@ def reproduce(
         seeds=range(seeds),
         overrides=overrides,
         cache=cache,
+        dim_sim=dim_sim,
         # The paper does not say how its vectors were compared in retrieval, and for some models it matters.
         evaluation_options=("--similarity", "cosine", "--similarity", "dot", "--similarity", "euclidean"),
         data_source=data_source,
@@ -69,9 +79,9 @@ def reproduce(
     )
     try:
         evaluations = reproduce_all(plan, report=lambda line: console.print(line, highlight=False, markup=False))
-    except (ReproductionError, EvaluationError) as error:
+        tables = comparison(evaluations)
+    except (CheckpointError, EvaluationError, ReproductionError) as error:
         raise click.ClickException(str(error)) from error
-    tables = comparison(evaluations)
     path = folder / "tables.md"
     path.write_text(tables, encoding="utf-8")
     console.print(tables, highlight=False, markup=False)

@@ -94,8 +94,12 @@ def cut_blocks(walk: Walk, arrange: Arrangement, progress: BlockProgress | None,
     passed: list[PassedOver] = []
     while True:
         block, passed_here = _block(walk, reached)
-        if not block:
+        if not block and reached.until is None:
             return Cut(matches, passed, None)
+        if not block:
+            # All of it went since the page before; what comes behind it did not.
+            reached = BlockProgress(after=reached.until, hits=reached.hits, until=None, mark="")
+            continue
         if len(matches) == limit:
             return Cut(matches, passed, reached)
         if reached.until is None:
@@ -181,7 +185,11 @@ def _excerpt_order(match: tuple[Hit, float]) -> tuple[float, str, float]:
 
 
 def _read_place(mark: str) -> tuple[float, str, float]:
-    match json.loads(mark):
+    try:
+        fields = json.loads(mark)
+    except (RecursionError, ValueError) as error:
+        raise InvalidCursorError("the cursor is damaged; begin again without one") from error
+    match fields:
         case [float(similarity), str(track_id), float(start)]:
             return similarity, track_id, start
     raise InvalidCursorError("the cursor is damaged; begin again without one")
@@ -192,5 +200,8 @@ def _digest(track_id: str) -> bytes:
 
 
 def _digests(mark: str) -> list[bytes]:
-    joined = base64.b64decode(mark)
+    try:
+        joined = base64.b64decode(mark, validate=True)
+    except ValueError as error:
+        raise InvalidCursorError("the cursor is damaged; begin again without one") from error
     return [joined[start : start + _DIGEST_BYTES] for start in range(0, len(joined), _DIGEST_BYTES)]

@@ -161,29 +161,34 @@ class MomentFacts:
     @cached_property
     def artists(self) -> Codes:
         """`(state.rows,)` numbers of artists."""
-        return self.facts.artists[self.rows]
+        return self._beside(self.facts.artists)
 
     @cached_property
     def albums(self) -> Codes:
         """`(state.rows,)` numbers of albums."""
-        return self.facts.albums[self.rows]
+        return self._beside(self.facts.albums)
 
     @cached_property
     def years(self) -> NDArray[np.float64]:
         """`(state.rows,)`, NaN for none."""
-        return self.facts.years[self.rows]
+        return self._beside(self.facts.years)
 
     @cached_property
     def durations(self) -> NDArray[np.float64]:
         """`(state.rows,)` seconds."""
-        return self.facts.durations[self.rows]
+        return self._beside(self.facts.durations)
 
     def probabilities(self, tag: int) -> Vectors:
         """`(state.rows,)`: how surely a tag is heard; they must have been asked for."""
         if self.facts.tag_probabilities is None:
             raise ValueError("the tags' probabilities were not asked for")
-        column: Vectors = self.facts.tag_probabilities[:, tag]
-        return column[self.rows]
+        return self._beside(self.facts.tag_probabilities[:, tag])
+
+    def _beside(self, column: Column) -> Column:
+        if not len(column):
+            # Every track is gone, though the index has rows for some: nothing looks at what stands there.
+            return np.zeros(len(self.rows), column.dtype)  # type: ignore[return-value]  # as in `_with`
+        return column[self.rows]  # type: ignore[return-value]  # likewise
 
 
 class FactsKeeper:

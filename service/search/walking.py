@@ -18,7 +18,8 @@ from index.query import Query
 from index.subspaces import Vectors
 from index.vector_index import Mask
 
-# Hits looked at together: at first as many as a page is likely to need, then twice as many each time.
+# Hits looked at together: at first as many as a page is likely to need, then twice as many each time, up to this many
+# or as many as came before: each look begins at the top, so that smaller ones would add up to the square of the depth.
 MOST_AT_ONCE = 4096
 # Near-duplicates are looked for among this many hits at a time, from the top, whatever the page: the last bits of a
 # product depend on what is multiplied together, and every page must find the same.
@@ -96,7 +97,7 @@ class Walk:
             if len(hits) < portion:
                 return
             after, depth = Place.of(hits[-1]), depth + len(hits)
-            portion = min(2 * portion, MOST_AT_ONCE)
+            portion = min(2 * portion, max(MOST_AT_ONCE, depth))
 
 
 class _Kept:

@@ -39,7 +39,8 @@ def _pairs(text: str, names: Sequence[str]) -> dict[str, float]:
     # A dimension's name may itself hold commas and colons, so known names come first; else it is the shortest text
     # with a weight behind it.
     known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    one = re.compile(rf"\s*(?P<name>{known}|.+?)\s*:\s*(?P<weight>[^:,]*?)\s*(?:,|$)")
+    # Each space has one place where it can belong, or a text of spaces would be tried in as many ways as their cube.
+    one = re.compile(rf"\s*+(?P<name>{known}|\S.*?)\s*:(?P<weight>[^:,]*+)(?:,|$)")
     weights: dict[str, float] = {}
     position = 0
     while position < len(text) or not weights:
@@ -51,7 +52,7 @@ def _pairs(text: str, names: Sequence[str]) -> dict[str, float]:
         name = pair["name"]
         if name in weights:
             raise InvalidParameterError(f"weights: {name!r} comes twice")
-        weights[name] = _weight(name, pair["weight"])
+        weights[name] = _weight(name, pair["weight"].strip())
         position = pair.end()
     if not any(weights.values()):
         raise InvalidParameterError("weights: every weight is zero; give at least one dimension a weight above zero")

@@ -345,12 +345,14 @@ def run(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 # One child waits for the next file, the other for its block to be taken.
 HALF_WAY = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from index.audio import ExcerptPlan
 from index.decoder import Decoder
 
 path, plan = Path(sys.argv[1]), ExcerptPlan(16000, 16000)
+# A shell that starts tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Decoder(processes=2) as decoder, decoder.decode(path, plan) as excerpts:
     next(iter(excerpts))
     with decoder.decode(path, plan) as others:

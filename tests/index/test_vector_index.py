@@ -1,6 +1,7 @@
 """The contract every engine obeys, with brute force as the oracle."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import faiss
 import numpy as np
@@ -150,3 +151,9 @@ def test_an_index_opened_from_disk_is_not_read_into_memory(tmp_path, rng):
     opened = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
     # FAISS says so itself: the codes are a view of the file, not memory of their own.
     assert not opened.codes.is_owned
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "no such folder/index.faiss"])
+def test_what_cannot_be_written_is_an_error_of_the_operating_system(path, rng):
+    with pytest.raises(OSError, match="cannot be written"):
+        FaissIndex.build(gathered_vectors(2000, ONE, rng)).save(Path(path))

@@ -13,6 +13,7 @@ from index.live_search import Place, find
 from index.live_state import Change, LiveState
 from index.query import Query
 from service.http.cursors import BlockProgress, Progress, read_block_progress, write_progress
+from service.http.refusals import InvalidCursorError
 from service.search.pages import BLOCK, Cut, by_diversity, by_excerpt, cut_blocks, cut_ranking
 from service.search.walking import Walk
 from tests.index.vectors import ODD, gathered_vectors
@@ -169,6 +170,30 @@ def test_whatever_comes_and_goes_between_pages_nothing_comes_twice(tmp_path_fact
     assert len(seen) == len(set(seen))
     if clauses == {"duplicates_from": None, "most_per_artist": None}:
         assert set(ids(stays)) <= set(seen)
+
+
+def test_where_all_of_a_block_goes_between_two_pages_the_answer_goes_on_behind_it(tmp_path):
+    vectors = gathered_vectors(TRACKS, ODD, np.random.default_rng(3))
+    live = LiveIndex(tmp_path, encoder_id="abc", subspaces=ODD)
+    live.apply(put(1, range(TRACKS), vectors))
+    query = Query.by_example(ODD, vectors[:1])
+    ranking = [hit.track_id for hit in find(live.moment, query, limit=TRACKS)]
+    walk = Walk(live.moment, query, None)
+    first = cut_blocks(walk, by_diversity(walk, 0.5), None, limit=10)
+    assert isinstance(first.progress, BlockProgress)
+    live.apply(delete(2, [int(track_id[-6:]) for track_id in ranking[:BLOCK]]))
+    walk = Walk(live.moment, query, None)
+    rest = cut_blocks(walk, by_diversity(walk, 0.5), first.progress, limit=TRACKS)
+    assert {match.hit.track_id for match in rest.matches} == set(ranking[BLOCK:])
+
+
+@pytest.mark.parametrize("mark", ["x", "{", "[1]", "\u20ac", "[" * 1200])
+def test_a_cursor_that_was_made_up_is_refused(live, mark):
+    walk = Walk(live.moment, query_of(live.moment), None)
+    progress = BlockProgress(after=None, hits=0, until=None, mark=mark)
+    for arrange in (by_diversity(walk, 0.5), by_excerpt(walk, lambda _: [])):
+        with pytest.raises(InvalidCursorError):
+            cut_blocks(walk, arrange, progress, limit=5)
 
 
 def test_a_walk_goes_on_behind_its_place_however_wrong_the_depth(live):

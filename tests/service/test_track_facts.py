@@ -110,6 +110,19 @@ def test_facts_are_read_anew_where_the_catalogue_was_replaced(
         assert_told_truly(keeper, anew, older)
 
 
+def test_nothing_is_known_of_an_index_whose_tracks_are_all_gone(catalogue: Catalogue, live: LiveIndex) -> None:
+    ids = [add(catalogue, number) for number in range(3)]
+    follow(live, catalogue)
+    live.compact()
+    catalogue.forget(ids)
+    follow(live, catalogue)
+    state = live.moment
+    assert (state.tracks, state.rows) == (0, 3)
+    facts = FactsKeeper(catalogue, encoder_id=ENCODER).beside(state)
+    for column in (facts.artists, facts.albums, facts.years, facts.durations):
+        assert len(column) == 3
+
+
 def test_tracks_are_divided_by_a_path_from_either_side(catalogue: Catalogue) -> None:
     ids = [add(catalogue, number) for number in range(10)]
     few, some = catalogue.divide_by_path(Path("/music/1"))

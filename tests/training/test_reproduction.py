@@ -1,5 +1,10 @@
 """Two of the poster's models on made sounds, from nothing to the tables; and once more, when all is there."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,7 @@ from tests.training.small_training import SMALL, make_textures
 from training.checkpoint import LATEST, read_checkpoint
 from training.datasets.manifest import SPLITS, Split
 from training.datasets.manifest_files import read_manifest, write_manifest
-from training.evaluation.evaluation import Task, read_evaluation
+from training.evaluation.evaluation import Task, read_evaluation, write_evaluation
 
 RECIPES = ("disentangled_triplet", "classification")
 
@@ -57,6 +62,46 @@ def test_models_are_trained_measured_and_set_beside_the_published_figures(
     assert second.exit_code == 0, second.output
     assert {path: path.stat().st_mtime_ns for path in written} == written
     assert (tmp_path / "out" / "tables.md").read_text() == tables
+    # Killed after it had measured one, before it had written down how long the training took: both are made good.
+    folder = tmp_path / "out" / RECIPES[0] / "seed-0" / f"{RECIPES[0]}-seed-0"
+    whole = read_evaluation(folder / "evaluation.json")
+    of_training = [figure for figure in whole.figures if figure.task is Task.TRAINING]
+    untimed = tuple(figure for figure in whole.figures if figure not in of_training)
+    write_evaluation(whole.model_copy(update={"figures": untimed}), folder / "evaluation.json")
+    third = CliRunner().invoke(facet.main, arguments)
+    assert third.exit_code == 0, third.output
+    assert read_evaluation(folder / "evaluation.json") == whole
+    assert (tmp_path / "out" / "tables.md").read_text() == tables
+
+
+def test_an_interrupt_ends_the_step_under_way_and_begins_no_other(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    arguments = ["reproduce", str(tmp_path / "out"), "--data", str(data[0]), "--vocabulary", str(data[1])]
+    arguments += ["--seeds", "1", "--cache", str(tmp_path / "cache")]
+    for recipe in RECIPES:
+        arguments += ["--recipe", recipe]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facet", *arguments],
+        cwd=Path(facet.__file__).parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    begun = time.monotonic()
+    while not (tmp_path / "out" / RECIPES[0] / "seed-0" / "train.log").exists():
+        assert time.monotonic() - begun < 60
+        assert process.poll() is None
+        time.sleep(0.005)
+    # The step has its own Python by then.
+    time.sleep(0.5)
+    # As a terminal does it: to the command and its step alike.
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        assert process.wait(30) != 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [RECIPES[0]]
 
 
 def test_a_step_that_fails_says_which_and_why(tmp_path: Path, data: tuple[Path, Path]) -> None:

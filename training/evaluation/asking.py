@@ -77,6 +77,9 @@ def ask_all(
     """
     triplets = _read(findings, tracks, triplet_files) if triplet_files else _drawn(findings, tracks, settings)
     factors = _factors(findings, tracks, settings)
+    without_subspace = [notion for notion in tracks.dimensions if notion not in tracks.subspaces.names]
+    if len(tracks.subspaces) > 1 and without_subspace:
+        findings.note(f"the bundle has no sub-space for {', '.join(without_subspace)}: asked in those it has")
     measures: tuple[tuple[str, Callable[..., Sequence[Figure]]], ...] = (
         ("retrieval", partial(retrieval_figures, tracks)),
         ("triplets", partial(triplet_figures, tracks, triplets)),

@@ -93,6 +93,49 @@ def mean_interval(
     return interval_of(float(value[0]), np.concatenate(resampled))
 
 
+def shared_interval(
+    values: NDArray[Any],
+    groups: NDArray[Any],
+    *,
+    parts: NDArray[Any],
+    settings: Bootstrap,
+) -> Interval:
+    """A mean, and its interval where every value is about several of the groups that are drawn again.
+
+    A group that is drawn w times would have each of its values w times, as would the others that the value is about.
+    To first order in the w, that moves the mean by the sum of (w - 1) times the group's influence: the sum of its
+    values' deviations from the mean, over n. Groups of one of the roles alone would give intervals far too narrow.
+
+    Args:
+        values: `(n,)` numbers or bools.
+        groups: `(roles, n)`: the groups that each value is about; the same one twice is one.
+        parts: `(n,)`, as for `mean_interval`.
+        settings: Of the draws.
+
+    Raises:
+        EvaluationError: If there is no value.
+
+    Source: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007, of which this is the linear part.
+    """
+    if len(values) == 0:
+        raise EvaluationError("the mean of no values is undefined; ask about at least one track")
+    _, part = np.unique(parts, return_inverse=True)
+    counts = np.bincount(part)
+    means = np.bincount(part, weights=values) / counts
+    deviations = (values - means[part]) / (counts[part] * len(counts))
+    _, group = np.unique(groups, return_inverse=True)
+    group = group.reshape(groups.shape)
+    influence = np.zeros(int(group.max()) + 1)
+    for role, of_role in enumerate(group):
+        is_first = (group[:role] != of_role).all(axis=0)
+        influence += np.bincount(of_role[is_first], weights=deviations[is_first], minlength=len(influence))
+    value = float(means.mean())
+    moved = [
+        (drawn - 1) @ influence for drawn in draws(len(influence), resamples=settings.resamples, rng=settings.rng())
+    ]
+    return interval_of(value, value + np.concatenate(moved))
+
+
 def draws(n: int, *, resamples: int, rng: np.random.Generator) -> Iterator[Numbers]:
     """How often each of n groups comes in each resample of n: blocks of `(some resamples, n)` float64."""
     for start in range(0, resamples, _RESAMPLES_AT_A_TIME):

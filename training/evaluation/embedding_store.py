@@ -2,7 +2,8 @@
 
 A folder for each bundle, list of clips, plan and condition: `embeddings.json` says which, `00000.npz` and so on hold 32
 rows each. A shard is written whole or not at all, so an evaluation that was killed goes on with the first that is
-missing. One whose audio files have changed since, by size or time, is made again.
+missing. One whose audio files have changed since, by size or time, is made again, and so is one with a row that the
+machine may have failed, not its file.
 """
 
 import fcntl
@@ -19,7 +20,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from index.audio import AudioError, ExcerptPlan
+from index.audio import AudioError, AudioErrorCode, ExcerptPlan
 from index.decoder import Decoder
 from index.model import ModelBundle
 from index.subspaces import Vectors
@@ -35,6 +36,12 @@ FORMAT_VERSION = 1
 
 # Some seconds of work, lost at most if the process is killed.
 ROWS_PER_SHARD = 32
+
+# Why a row has no embedding where it is no decoder that says so.
+MISSING, UNREADABLE = "missing", "unreadable"
+
+# What a busy machine, a lost disk or a permission may be to blame for: asked again, such a row may be heard.
+_MAY_PASS = frozenset({UNREADABLE, AudioErrorCode.TIMED_OUT, AudioErrorCode.DECODER_CRASHED})
 
 # Rows looked at so far, and all.
 Watch = Callable[[int, int], None]
@@ -182,9 +189,9 @@ class _Work:
         except AudioError as error:
             return self._none(error.code.value, error.message)
         except FileNotFoundError:
-            return self._none("missing", f"{clip.path} does not exist")
+            return self._none(MISSING, f"{clip.path} does not exist")
         except OSError as error:
-            return self._none("unreadable", os.strerror(error.errno) if error.errno else str(error))
+            return self._none(UNREADABLE, os.strerror(error.errno) if error.errno else str(error))
         return EmbeddedRow(
             np.concatenate(starts),
             np.concatenate(excerpts),
@@ -218,7 +225,7 @@ def _shards(work: _Work, place: Path, *, threads: int, watch: Watch | None) -> I
                 path = place / f"{first // ROWS_PER_SHARD:05d}.npz"
                 stamps = np.array([stamp_of(work.manifest.audio(row)) for row in rows], dtype=np.int64)
                 shard = read_shard(path, stamps)
-                if shard is None:
+                if shard is None or _may_pass(shard):
                     made = []
                     for row in pool.map(work.embed, rows):
                         made.append(row)
@@ -232,6 +239,10 @@ def _shards(work: _Work, place: Path, *, threads: int, watch: Watch | None) -> I
         finally:
             # Waiting for rows that are not wanted any more would hold Ctrl-C up.
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _may_pass(shard: Shard) -> bool:
+    return any(code in _MAY_PASS for code, _ in shard.failures.values())
 
 
 def _gathered(bundle: ModelBundle, manifest: Manifest, labels: Labels, shards: list[Shard]) -> EmbeddedTracks:

@@ -82,16 +82,24 @@ def evaluate_bundle(
     heard = ears.hear(data.asked, data.labels, "tracks", None)
     training = None
     if data.taught is not None and data.taught_labels is not None:
-        training = ears.hear(data.taught, data.taught_labels, "training tracks", None).tracks
+        learnt = ears.hear(data.taught, data.taught_labels, "training tracks", None)
+        training = learnt.tracks
+        _note_left_out(findings, "training tracks", learnt)
     triplets = ask_all(findings, heard.tracks, training, settings=settings, triplet_files=triplet_files)
     _ask_listeners(findings, ears, data, listeners, None)
     if not findings.figures:
         raise EvaluationError("nothing could be measured: " + "; ".join(findings.notes))
     for condition in settings.conditions:
         changed = Findings()
-        tracks = ears.hear(data.asked, data.labels, f"tracks after {condition.name}", condition).tracks
-        ask_all(changed, tracks, training, settings=settings, triplet_files=triplet_files)
+        heard_changed = ears.hear(data.asked, data.labels, f"tracks after {condition.name}", condition)
+        ask_all(changed, heard_changed.tracks, training, settings=settings, triplet_files=triplet_files)
         _ask_listeners(changed, ears, data, listeners, condition)
+        if {(row.path, row.code) for row in heard_changed.left_out} != {(row.path, row.code) for row in heard.left_out}:
+            _note_left_out(changed, "tracks", heard_changed)
+        for note in changed.notes:
+            # What is so of the audio as recorded, too, is told once.
+            if note not in findings.notes:
+                findings.note(f"after {condition.name}: {note}")
         # The table of every tag is long enough once.
         findings.figures.extend(
             figure.model_copy(update={"condition": condition.name}) for figure in changed.figures if figure.tag is None
@@ -142,6 +150,14 @@ class _Ears:
             threads=self.threads,
             watch=None if watch is None else partial(watch, what),
         )
+
+
+def _note_left_out(findings: Findings, what: str, heard: Embedded) -> None:
+    """Note the rows that gave no audio; `Evaluation.data` counts those that are asked about as recorded."""
+    if heard.left_out:
+        counts = Counter(entry.code for entry in heard.left_out).most_common()
+        codes = ", ".join(f"{code} {count}" for code, count in counts)
+        findings.note(f"{what}: {len(heard.left_out)} rows left out, {codes}")
 
 
 def _rated(files: Sequence[Path], settings: SuiteSettings) -> dict[str, tuple[RatedTriplet, ...]]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.vector_index import Positions
-from training.evaluation.bootstrap import Bootstrap
+from training.evaluation.bootstrap import Bootstrap, shared_interval
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import OWN_SUBSPACES, EvaluationError, Figure, Similarity, Task
 from training.evaluation.points import Complete, Points, excerpt_points, spaces_of, track_points
@@ -97,7 +97,7 @@ def triplet_figures(
     complete: Complete = Complete.SLICES,
     settings: Bootstrap,
 ) -> list[Figure]:
-    """Accuracy, with intervals over the tracks that the anchors are of.
+    """Accuracy, with intervals over tracks, in whichever part of a triplet they are.
 
     About a notion: in the complete space and in the notion's own sub-space, and for each the mean over the notions,
     every one counting alike; that over the own sub-spaces has the variant `OWN_SUBSPACES`, and is left out if a notion
@@ -187,21 +187,19 @@ def accuracy(
         variant: What else tells the figure from its like.
         similarity: Of the points.
         settings: Of the bootstrap.
-        groups: `(tracks,)`: what is drawn again for the interval; None: tracks.
+        groups: `(tracks,)`: what is drawn again for the interval, each with the triplets whose anchors are of it; None:
+            tracks, each with the triplets it has any part in.
 
     Raises:
         EvaluationError: If there is no triplet.
     """
-    anchors = [
-        each.triplets.anchor if each.triplets.notion is not None else tracks.track[each.triplets.anchor]
-        for each in answered
-    ]
-    drawn = np.concatenate(anchors)
-    interval = settings.mean(
-        np.concatenate([each.correct for each in answered]),
-        drawn if groups is None else groups[drawn],
-        parts=np.repeat(np.arange(len(answered)), [len(each.triplets) for each in answered]),
-    )
+    of_triplets = np.concatenate([_tracks_of(tracks, each.triplets) for each in answered], axis=1)
+    correct = np.concatenate([each.correct for each in answered])
+    parts = np.repeat(np.arange(len(answered)), [len(each.triplets) for each in answered])
+    if groups is None:
+        interval = shared_interval(correct, of_triplets, parts=parts, settings=settings)
+    else:
+        interval = settings.mean(correct, groups[of_triplets[0]], parts=parts)
     return Figure(
         task=task,
         metric=metric,
@@ -210,11 +208,17 @@ def accuracy(
         variant=variant,
         similarity=similarity,
         value=interval.value,
-        low=interval.low,
-        high=interval.high,
+        low=max(0.0, interval.low),
+        high=min(1.0, interval.high),
         chance=_CHANCE,
-        n=len(drawn),
+        n=len(correct),
     )
+
+
+def _tracks_of(tracks: EmbeddedTracks, triplets: Triplets) -> NDArray[np.int64]:
+    """The tracks of anchor, positive and negative: `(3, k)`."""
+    places = np.stack([triplets.anchor, triplets.positive, triplets.negative])
+    return places if triplets.notion is not None else tracks.track[places]
 
 
 def _another(first: NDArray[np.int64], count: int | NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

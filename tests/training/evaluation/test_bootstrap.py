@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation.bootstrap import Bootstrap, draws, interval_of, mean_interval
+from training.evaluation.bootstrap import Bootstrap, draws, interval_of, mean_interval, shared_interval
 from training.evaluation.evaluation import EvaluationError
 
 
@@ -64,6 +64,16 @@ def test_every_part_counts_alike() -> None:
     assert found.value == 0.5
     # A resample without the fifth group has the mean of the first part alone.
     assert found.high == 1.0
+
+
+def test_of_values_about_one_group_each_the_interval_is_that_of_their_mean() -> None:
+    rng = np.random.default_rng(0)
+    values, groups, parts = rng.random(2000) < 0.4, np.repeat(np.arange(400), 5), np.tile(np.arange(2), 1000)
+    found = shared_interval(values, groups[None], parts=parts, settings=Bootstrap(resamples=2000))
+    other = Bootstrap(resamples=2000).mean(values, groups, parts=parts)
+    assert (found.value, found.low, found.high) == pytest.approx((other.value, other.low, other.high), abs=2e-3)
+    twice = shared_interval(values, np.stack([groups, groups]), parts=parts, settings=Bootstrap(resamples=2000))
+    assert twice == found
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_gives_another() -> None:

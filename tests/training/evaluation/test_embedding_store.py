@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from index.analysis import Analyser
-from index.decoder import Decoder
+from index.decoder import DecodeLimits, Decoder
 from index.model import ModelBundle
 from tests.training.evaluation.small_bundle import RATE, SAMPLES, TAGS, weights, write_bundle, write_noise
 from training.datasets.labels import labels_of
@@ -225,6 +225,15 @@ def test_what_is_kept_is_not_embedded_again_until_a_file_changes(store: Store, t
     changed = store.embed(manifest)
     assert store.done == [1, 2, 3]
     assert not np.array_equal(changed.tracks.excerpts, first.tracks.excerpts)
+
+
+def test_a_row_that_the_machine_failed_is_asked_again(bundle: ModelBundle, store: Store, tmp_path: Path) -> None:
+    """Its file is the same as before: neither size nor time tells that it can be heard now."""
+    manifest, _ = three_files(tmp_path)
+    with Decoder(DecodeLimits(seconds=1e-6)) as hurried, pytest.raises(EvaluationError, match="timed_out"):
+        Store(bundle, hurried, store.folder).embed(manifest)
+    assert list(store.folder.glob("*/*.npz"))
+    assert store.embed(manifest).left_out == ()
 
 
 def test_other_plans_and_conditions_are_kept_apart(store: Store, tmp_path: Path) -> None:

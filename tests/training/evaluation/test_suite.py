@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 from index.decoder import Decoder
 from index.model import ModelBundle
+from index.waveform import AudioError, AudioErrorCode, Samples
 from tests.training.evaluation.small_bundle import write_bundle, write_catalogue, write_noise
 from training.datasets.labels import TagCase
 from training.datasets.manifest import Manifest
 from training.datasets.manifest_files import read_manifest, write_manifest
-from training.evaluation.conditions import CONDITIONS
+from training.evaluation.conditions import CONDITIONS, Condition
 from training.evaluation.evaluation import AS_RECORDED, Evaluation, EvaluationError, Figure, Similarity, Task
 from training.evaluation.measured_data import read_data, vocabulary_of
 from training.evaluation.suite import Measured, evaluate_bundle
@@ -204,6 +206,7 @@ def test_a_dimension_that_the_bundle_does_not_have_is_asked_of_the_complete_spac
     assert value(found, Task.TAG_TRIPLETS, "accuracy", notion="feel") > 0.6
     assert value(found, Task.TAGGING, "roc_auc", variant="model", notion="feel") == 1
     assert any("1 of 2 tags left out" in str(note) and "loud" in str(note) for note in found.data["notes"])
+    assert any("no sub-space for feel" in str(note) for note in found.data["notes"])
 
 
 def test_without_a_label_only_what_needs_none_is_asked(evaluate: Evaluate, music: Path) -> None:
@@ -282,6 +285,24 @@ def test_audio_that_cannot_be_heard_is_counted_by_code(evaluate: Evaluate, tmp_p
     found = evaluate(path).evaluation
     assert found.data["left_out"] == {"missing": 1, "not_audio": 1}
     assert (found.data["rows"], found.data["tracks"]) == (12, 10)
+
+
+def test_rows_that_cannot_be_heard_are_noted_of_the_training_side_and_after_a_change(
+    evaluate: Evaluate, tmp_path: Path
+) -> None:
+    path = write_catalogue(tmp_path, split=True)
+    (tmp_path / "warm-swung-0.wav").unlink()
+    is_lost = chain([True], repeat(False))
+
+    def one_lost(waveform: Samples, _: int, __: np.random.Generator) -> Samples:
+        if next(is_lost):
+            raise AudioError(AudioErrorCode.SILENT, "nothing is left")
+        return waveform
+
+    found = evaluate(path, conditions=(Condition("the loss of one", one_lost),))
+    assert "training tracks: 1 rows left out, missing 1" in found.notes
+    assert "after the loss of one: tracks: 1 rows left out, silent 1" in found.notes
+    assert not any(note.startswith("after the loss of one: training") for note in found.notes)
 
 
 def test_data_that_nothing_can_be_asked_of_are_an_error(evaluate: Evaluate, tmp_path: Path) -> None:
