@@ -18,6 +18,13 @@ from training.datasets.manifest import SPLITS, Split
 from training.datasets.manifest_files import read_manifest, write_manifest
 from training.evaluation.evaluation import Task, read_evaluation, write_evaluation
 
+# A shell that starts tests in the background has them ignore it.
+HEARS_CTRL_C = """
+import signal, facet
+signal.signal(signal.SIGINT, signal.default_int_handler)
+facet.main()
+"""
+
 RECIPES = ("disentangled_triplet", "classification")
 
 
@@ -80,7 +87,7 @@ def test_an_interrupt_ends_the_step_under_way_and_begins_no_other(tmp_path: Path
     for recipe in RECIPES:
         arguments += ["--recipe", recipe]
     process = subprocess.Popen(
-        [sys.executable, "-m", "facet", *arguments],
+        [sys.executable, "-c", HEARS_CTRL_C, *arguments],
         cwd=Path(facet.__file__).parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
