@@ -244,6 +244,44 @@ def accompanied(
         raise click.ClickException(str(error)) from error
 
 
+@manifest_verb("varied", split_by=("artist",))
+@click.argument("folder", type=FOLDER)
+@click.option("--soundfont", type=FILE, required=True, multiple=True, help="An .sf2 or .sf3 file. Give several.")
+@click.option("--mma", type=FILE, help="MMA's command, if it is not on the path.")
+@click.option("--pieces", type=click.IntRange(1), default=600, show_default=True, help="How many.")
+@click.option("--tunes", type=click.IntRange(1), default=200, show_default=True, help="How many tunes they are made of.")
+@click.option("--music-seed", type=click.IntRange(0), default=0, show_default=True, help="Another one: other music.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many render at once.")
+def varied(
+    folder: Path,
+    *,
+    soundfont: tuple[Path, ...],
+    mma: Path | None,
+    pieces: int,
+    tunes: int,
+    music_seed: int,
+    processes: int,
+) -> Gathered:
+    """Render music by many bands in many studios into FOLDER, to learn from. What is there already is kept."""
+    from training.datasets.accompanied.band import BandMissingError, PlayingError, find_mma
+    from training.datasets.varied_set import vary_set
+
+    try:
+        with click.progressbar(length=pieces, label="pieces", file=sys.stderr) as progress:
+            return vary_set(
+                folder,
+                soundfont,
+                find_mma(mma),
+                pieces=pieces,
+                tunes=tunes,
+                seed=music_seed,
+                processes=processes,
+                on_piece=lambda: progress.update(1),
+            )
+    except (BandMissingError, PlayingError) as error:
+        raise click.ClickException(str(error)) from error
+
+
 @manifest_verb("manifest")
 @click.argument("file", type=FILE)
 def manifest(file: Path) -> Gathered:
@@ -253,5 +291,5 @@ def manifest(file: Path) -> Gathered:
     return Gathered(read_manifest(file), {}, ())
 
 
-for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, rendered, accompanied, manifest):
+for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, rendered, accompanied, varied, manifest):
     dataset.add_command(verb)

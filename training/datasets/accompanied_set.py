@@ -4,12 +4,9 @@
 model was trained on. Several are made over one chord sheet, which stands in the manifest as the artist.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from training.datasets.accompanied.band import SAMPLE_RATE, Tools
 from training.datasets.accompanied.piece import make_piece
 from training.datasets.accompanied.studios import ERAS
 from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
+from training.datasets.making import make_files
 from training.datasets.manifest import Split
 from training.datasets.rendered.factors import VALUES, Factors
 from training.datasets.rendered.mp3 import quantised, write_mp3
@@ -114,22 +112,9 @@ def accompany_set(
         PlayingError: If MMA or fluidsynth fails.
     """
     planned = list(plan_accompaniments(pieces, sheets=sheets, seed=seed))
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
-    todo = []
-    for piece in planned:
-        if _path(folder, piece).is_file():
-            on_piece()
-        else:
-            todo.append(piece)
-    make = partial(_make_piece, folder, tools)
-    if processes == 1 or len(todo) < 2:
-        for piece in todo:
-            make(piece)
-            on_piece()
-    else:
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            for _ in pool.map(make, todo):
-                on_piece()
+    make_files(
+        planned, path=partial(_path, folder), make=partial(_write_piece, tools), processes=processes, on_piece=on_piece
+    )
     gathering = Gathering(folder)
     for piece in planned:
         gathering.add(
@@ -148,14 +133,11 @@ def _path(folder: Path, piece: PlannedAccompaniment) -> Path:
     return folder / "audio" / f"{piece.name}.mp3"
 
 
-def _make_piece(folder: Path, tools: Tools, piece: PlannedAccompaniment) -> None:
+def _write_piece(tools: Tools, piece: PlannedAccompaniment, path: Path) -> None:
     sound = make_piece(
         piece.factors,
         tools,
         writing=np.random.default_rng(piece.writing_seed),
         playing=np.random.default_rng(piece.playing_seed),
     )
-    path = _path(folder, piece)
-    part = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    write_mp3(quantised(sound), part, sample_rate=SAMPLE_RATE, bit_rate=BIT_RATE, tags={"title": piece.name})
-    part.replace(path)
+    write_mp3(quantised(sound), path, sample_rate=SAMPLE_RATE, bit_rate=BIT_RATE, tags={"title": piece.name})

@@ -5,17 +5,15 @@ genres, moods, instruments and eras. What tune a piece is of must not be a way t
 its artist, so that a split by artist holds whole tunes out.
 """
 
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
+from training.datasets.making import make_files
 from training.datasets.rendered.eras import ERAS
 from training.datasets.rendered.factors import VALUES, Factors
 from training.datasets.rendered.mp3 import quantised, write_mp3
@@ -114,27 +112,14 @@ def render_set(
         raise DatasetLayoutError(
             f"{soundfont} is not there; take FluidR3_GM.sf2 from Debian's package fluid-soundfont-gm"
         )
-    planned = list(plan_pieces(pieces, tunes=tunes, seed=seed))
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
-    todo = []
-    for piece in planned:
-        if _path(folder, piece).is_file():
-            on_piece()
-        else:
-            todo.append(piece)
-    opened = partial(_open_soundfont, soundfont, expected_sha256)
-    if processes == 1 or len(todo) < 2:
-        if todo:
-            opened()
-        for piece in todo:
-            _render_piece(folder, piece)
-            on_piece()
-    else:
-        # Checked here too, since a pool says only that it broke.
-        opened()
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=opened) as pool:
-            for _ in pool.map(partial(_render_piece, folder), todo):
-                on_piece()
+    make_files(
+        planned := list(plan_pieces(pieces, tunes=tunes, seed=seed)),
+        path=partial(_path, folder),
+        make=_write_piece,
+        prepare=partial(_open_soundfont, soundfont, expected_sha256),
+        processes=processes,
+        on_piece=on_piece,
+    )
     gathering = Gathering(folder)
     for piece in planned:
         gathering.add(
@@ -167,10 +152,7 @@ def _open_soundfont(path: Path, expected_sha256: str | None) -> None:
     _soundfonts[:] = [Soundfont(path, expected_sha256=expected_sha256)]
 
 
-def _render_piece(folder: Path, piece: PlannedPiece) -> None:
+def _write_piece(piece: PlannedPiece, path: Path) -> None:
     score = write_score(piece.factors, rng=np.random.default_rng(piece.tune_seed))
     sound = quantised(render(score, _soundfonts[0], rng=np.random.default_rng(piece.studio_seed)))
-    path = _path(folder, piece)
-    part = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    write_mp3(sound, part, sample_rate=SAMPLE_RATE, bit_rate=BIT_RATE, tags={"title": piece.name})
-    part.replace(path)
+    write_mp3(sound, path, sample_rate=SAMPLE_RATE, bit_rate=BIT_RATE, tags={"title": piece.name})

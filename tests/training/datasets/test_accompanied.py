@@ -293,7 +293,7 @@ def test_only_one_family_bass_and_drums_are_heard_in_every_groove(genre, groove,
     melody = write_solo(sheet, genre=genre, mood=traits, swing=groove.swing, shift=0, rng=rng())
     source = mma_source(sheet, melody, band=band, mood=traits, tempo=100.0, seed=1)
     programs, struck = {}, {}
-    for kind, channel, data in midi_events(accompany(source, tools)):
+    for kind, channel, data in midi_events(accompany(source, tools.mma)):
         if kind == 12:
             programs[channel] = data[0]
         if kind == 9 and data[1]:
@@ -309,7 +309,7 @@ def test_only_one_family_bass_and_drums_are_heard_in_every_groove(genre, groove,
 @plays
 def test_a_score_that_mma_refuses_is_an_error_with_its_words(tools) -> None:
     with pytest.raises(PlayingError, match=r"(?s)gave up.*Zz"):
-        accompany("Groove casio/house:House\n1 Zz\n", tools)
+        accompany("Groove casio/house:House\n1 Zz\n", tools.mma)
 
 
 @plays

@@ -60,14 +60,7 @@ def find_tools(
     Raises:
         BandMissingError: If one is missing, or the soundfont is another than expected.
     """
-    programs = {}
-    for name, given in (("mma", mma), ("fluidsynth", fluidsynth)):
-        found = shutil.which(str(given) if given else name)
-        if found is None:
-            raise BandMissingError(
-                f"{given or name} is not a command here; install Debian's package {name}, or name it with --{name}"
-            )
-        programs[name] = Path(found).resolve()
+    programs = {"mma": find_mma(mma), "fluidsynth": _find("fluidsynth", fluidsynth)}
     if not soundfont.is_file():
         raise BandMissingError(f"{soundfont} is not there; take TimGM6mb.sf2 from Debian's package timgm6mb-soundfont")
     sha256 = hashlib.sha256(soundfont.read_bytes()).hexdigest()
@@ -79,7 +72,25 @@ def find_tools(
     return Tools(soundfont=soundfont.resolve(), **programs)
 
 
-def accompany(source: str, tools: Tools) -> bytes:
+def find_mma(given: Path | None) -> Path:
+    """MMA's command: the given one, or that on the path.
+
+    Raises:
+        BandMissingError: If it is not there.
+    """
+    return _find("mma", given)
+
+
+def _find(name: str, given: Path | None) -> Path:
+    found = shutil.which(str(given) if given else name)
+    if found is None:
+        raise BandMissingError(
+            f"{given or name} is not a command here; install Debian's package {name}, or name it with --{name}"
+        )
+    return Path(found).resolve()
+
+
+def accompany(source: str, mma: Path) -> bytes:
     """A score as MMA plays it: a MIDI file.
 
     Raises:
@@ -88,7 +99,7 @@ def accompany(source: str, tools: Tools) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         score, midi = Path(folder) / "piece.mma", Path(folder) / "piece.mid"
         score.write_text(source, encoding="utf-8")
-        _run([sys.executable, str(tools.mma), "-f", str(midi), str(score)], folder, mma=tools.mma)
+        _run([sys.executable, str(mma), "-f", str(midi), str(score)], folder, mma=mma)
         if not midi.is_file():
             raise PlayingError("MMA wrote no MIDI file, though it did not complain")
         return midi.read_bytes()

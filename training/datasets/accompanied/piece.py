@@ -38,7 +38,7 @@ def make_piece(
         PlayingError: If the tools fail.
     """
     source, seconds = compose(factors, writing=writing, playing=playing)
-    dry = sound(accompany(source, tools), tools)
+    dry = sound(accompany(source, tools.mma), tools)
     samples = round(seconds * SAMPLE_RATE)
     dry = np.pad(dry, ((0, 0), (0, max(samples - dry.shape[1], 0))))[:, :samples]
     produced = produce(dry, ERAS[factors.era], rng=playing)

@@ -5,7 +5,8 @@ notes never shift another's, and none of it depends on instrument or era.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +30,23 @@ ROLE_VELOCITY = {"lead": 1.0, "chords": 0.86, "bass": 0.98, "colour": 0.8, "sequ
 DRUM_BANK = 128
 
 
+@dataclass(frozen=True)
+class Sound:
+    """What a player plays on.
+
+    Attributes:
+        program: General MIDI.
+        bank: 0, or 128 for drum kits.
+        early: Seconds it takes to speak, by which its player comes early.
+        strum: Seconds from one voice of a struck chord to the next.
+    """
+
+    program: int
+    bank: int = 0
+    early: float = 0.0
+    strum: float = 0.0
+
+
 def swung(beat: float, genre: Genre) -> float:
     """Where a notated beat falls in this genre's feel: pair ends stay, what lies between moves late."""
     place = beat / genre.swung
@@ -50,35 +68,58 @@ def seconds_at(beat: float, composition: Composition, mood: Mood) -> float:
 def perform(
     strokes: dict[str, tuple[Stroke, ...]], composition: Composition, *, factors: Factors, rng: np.random.Generator
 ) -> Score:
-    """Gives every role to a player."""
+    """Gives every role to a player, on the sounds that instrument and era have for it."""
     genre, mood = GENRES[factors.genre], MOODS[factors.mood]
+    sounds = {role: _sound(role, factors, genre, mood) for role in ROLES}
+    parts = play(strokes, composition, genre=genre, mood=mood, sounds=sounds, rng=rng)
+    end = seconds_at(composition.last_beat, composition, mood) + composition.last_beats * 60.0 / composition.tempo
+    return Score(factors=factors, tempo=composition.tempo, seconds=end + FADE, parts=parts)
+
+
+def play(
+    strokes: Mapping[str, Iterable[Stroke]],
+    composition: Composition,
+    *,
+    genre: Genre,
+    mood: Mood,
+    sounds: Mapping[str, Sound],
+    rng: np.random.Generator,
+) -> tuple[Part, ...]:
+    """Strokes of any roles to parts, in the order of `ROLES`.
+
+    Args:
+        strokes: Of each role that is heard.
+        composition: What they belong to.
+        genre: Its feel.
+        mood: Its touch.
+        sounds: Of each role that is heard, at least.
+        rng: Of the players' unevenness.
+    """
     players = dict(zip(ROLES, rng.spawn(len(ROLES)), strict=True))
     parts = []
     for role in ROLES:
         if role in strokes:
-            program, bank, early, strum = _sound(role, factors, genre, mood)
+            sound = sounds[role]
             notes = _play(strokes[role], composition, genre, mood, role=role, rng=players[role])
-            notes = _strummed(notes, strum) if strum else notes
-            heard = [Note(max(n.start - early, 0.0), n.seconds, n.pitch, n.velocity) for n in notes]
-            parts.append(Part(role, program, without_overlaps(heard), bank))
-    end = seconds_at(composition.last_beat, composition, mood) + composition.last_beats * 60.0 / composition.tempo
-    return Score(factors=factors, tempo=composition.tempo, seconds=end + FADE, parts=tuple(parts))
+            notes = _strummed(notes, sound.strum) if sound.strum else notes
+            heard = [Note(max(n.start - sound.early, 0.0), n.seconds, n.pitch, n.velocity) for n in notes]
+            parts.append(Part(role, sound.program, without_overlaps(heard), sound.bank))
+    return tuple(parts)
 
 
-def _sound(role: str, factors: Factors, genre: Genre, mood: Mood) -> tuple[int, int, float, float]:
-    """Program, bank, seconds to come early and seconds between strummed voices, of one role."""
+def _sound(role: str, factors: Factors, genre: Genre, mood: Mood) -> Sound:
     ensemble, era = ENSEMBLES[factors.instrument], ERAS[factors.era]
     if role == "lead":
         voice = ensemble.lead_for(factors.genre)
-        return voice.program, 0, voice.speaks, 0.0
+        return Sound(voice.program, early=voice.speaks)
     if role == "chords":
         voice = ensemble.chords_for(factors.genre)
-        return voice.program, 0, voice.speaks, ensemble.strum
+        return Sound(voice.program, early=voice.speaks, strum=ensemble.strum)
     if role == "bass":
-        return era.basses[genre.bass_sound], 0, 0.0, 0.0
+        return Sound(era.basses[genre.bass_sound])
     if role in DRUM_ROLES:
-        return era.kits[genre.drum_kit if mood.is_lively else genre.calm_kit], DRUM_BANK, 0.0, 0.0
-    return (era.colour if role == "colour" else era.sequence), 0, 0.0, 0.0
+        return Sound(era.kits[genre.drum_kit if mood.is_lively else genre.calm_kit], DRUM_BANK)
+    return Sound(era.colour if role == "colour" else era.sequence)
 
 
 def _play(

@@ -37,19 +37,27 @@ class Soundfont:
     Args:
         path: An .sf2 file with General-MIDI programs and drum kits in bank 128.
         expected_sha256: Refuse any other file; None accepts all.
+        sample_rate: Hz, of the sound.
 
     Raises:
         FileNotFoundError: If there is no such file.
         SoundfontMismatchError: If the file is another one than expected.
     """
 
-    def __init__(self, path: Path, *, expected_sha256: str | None = FLUID_R3_SHA256) -> None:
+    def __init__(
+        self, path: Path, *, expected_sha256: str | None = FLUID_R3_SHA256, sample_rate: int = SAMPLE_RATE
+    ) -> None:
         content = path.read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if expected_sha256 is not None and found != expected_sha256:
             raise SoundfontMismatchError(path, found, expected_sha256)
-        self._synth = tinysoundfont.Synth(samplerate=SAMPLE_RATE)
+        self._rate = sample_rate
+        self._synth = tinysoundfont.Synth(samplerate=sample_rate)
         self._id = self._synth.sfload(content, max_voices=MAX_VOICES)
+
+    def has(self, program: int, *, bank: int = 0) -> bool:
+        """Whether it has a sound under that number."""
+        return self._synth.sfpreset_name(self._id, bank, program) is not None
 
     def sound(self, part: Part, *, seconds: float) -> NDArray[np.float64]:
         """One part alone, shape (2, samples); notes begin on the exact sample, and ring past `seconds` is cut off."""
@@ -59,10 +67,10 @@ class Soundfont:
         self._synth.program_select(channel, self._id, part.bank, part.program, is_drums)
         # At one instant, notes end before others begin.
         events = sorted(
-            [(round(note.start * SAMPLE_RATE), 1, note.pitch, note.velocity) for note in part.notes]
-            + [(round((note.start + note.seconds) * SAMPLE_RATE), 0, note.pitch, 0) for note in part.notes]
+            [(round(note.start * self._rate), 1, note.pitch, note.velocity) for note in part.notes]
+            + [(round((note.start + note.seconds) * self._rate), 0, note.pitch, 0) for note in part.notes]
         )
-        total = round(seconds * SAMPLE_RATE)
+        total = round(seconds * self._rate)
         pieces = []
         now = 0
         for at, begins, pitch, velocity in events:
@@ -78,7 +86,7 @@ class Soundfont:
         pieces.append(self._generate(total - now))
         self._synth.sounds_off(channel)
         # Voices that were cut off fade for some milliseconds: let them, so that the next part begins in silence.
-        self._generate(SAMPLE_RATE // 10)
+        self._generate(self._rate // 10)
         return np.concatenate(pieces, axis=1)
 
     def _generate(self, samples: int) -> NDArray[np.float64]:

@@ -1,0 +1,174 @@
+"""Varied music as a data set: to learn from what holds in any band and studio. Output: `manifest_files`.
+
+`varied` makes one piece; here is decided which pieces there are, with which soundfonts and in which codec. A tune stands
+in the manifest as the artist, so that a split by artist holds whole tunes out.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
+from training.datasets.making import make_files
+from training.datasets.rendered.factors import VALUES
+from training.datasets.rendered.synthesis import Soundfont
+from training.datasets.varied.band import Studios, VariedFactors, make_piece
+from training.datasets.varied.families import FAMILIES
+from training.datasets.varied.grooves import GROOVES
+from training.datasets.varied.studio import SAMPLE_RATE
+from training.datasets.varied.studios import DECADES
+
+# Share of the pieces that have one of the genres and instruments of `rendered`.
+MAIN_GENRES, MAIN_INSTRUMENTS = 0.76, 0.66
+
+# What a seed is used for, so that no two uses draw the same numbers.
+_PLAN, _WRITING, _PLAYING = range(200, 203)
+
+# File format, libsndfile's subtype, and least and most of its compression level.
+CODECS = (("mp3", "MPEG_LAYER_III", 0.2, 0.9), ("ogg", "VORBIS", 0.3, 0.95), ("flac", "PCM_16", 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class PlannedVariation:
+    """A piece to be.
+
+    Attributes:
+        name: Says all that its sound depends on but the tools.
+        tune: Number of its tune.
+        factors: What it is to be.
+        year: Within its era.
+        writing_seed: Of its tune.
+        playing_seed: Of everything else.
+        codec: Position in `CODECS`.
+        level: libsndfile's compression level.
+    """
+
+    name: str
+    tune: int
+    factors: VariedFactors
+    year: int
+    writing_seed: tuple[int, ...]
+    playing_seed: tuple[int, ...]
+    codec: int
+    level: float
+
+
+def plan_variations(pieces: int, *, tunes: int, seed: int) -> Iterator[PlannedVariation]:
+    """Which pieces a set has: the factors independent of each other and of the tune.
+
+    Args:
+        pieces: How many. The first of a longer plan are those of a shorter one.
+        tunes: How many tunes they are made of.
+        seed: Another seed gives other tunes.
+
+    Raises:
+        DatasetLayoutError: If there are fewer pieces than tunes, or less than one tune.
+    """
+    if not 1 <= tunes <= pieces:
+        raise DatasetLayoutError(f"{pieces} pieces of {tunes} tunes cannot be; every tune needs a piece")
+    rng = np.random.default_rng((seed, _PLAN))
+    others = {
+        "genre": [genre for genre in GROOVES if genre not in VALUES["genre"]],
+        "instrument": [family for family in FAMILIES if family not in VALUES["instrument"]],
+    }
+    for number in range(pieces):
+        tune = number % tunes
+        genre = str(rng.choice(VALUES["genre"] if rng.random() < MAIN_GENRES else others["genre"]))
+        instrument = str(
+            rng.choice(VALUES["instrument"] if rng.random() < MAIN_INSTRUMENTS else others["instrument"])
+        )
+        factors = VariedFactors(genre, str(rng.choice(VALUES["mood"])), instrument, str(rng.choice(VALUES["era"])))
+        first_year, last_year = DECADES[factors.era].years
+        codec = int(rng.integers(len(CODECS)))
+        yield PlannedVariation(
+            name=f"varied{seed}-tune{tune:05d}-{number:06d}-{'-'.join(factors.tags).replace(' ', '_')}",
+            tune=tune,
+            factors=factors,
+            year=int(rng.integers(first_year, last_year + 1)),
+            writing_seed=(seed, _WRITING, tune),
+            playing_seed=(seed, _PLAYING, number),
+            codec=codec,
+            level=float(rng.uniform(*CODECS[codec][2:])),
+        )
+
+
+def vary_set(
+    folder: Path,
+    soundfonts: Sequence[Path],
+    mma: Path,
+    *,
+    pieces: int,
+    tunes: int,
+    seed: int,
+    processes: int = 1,
+    on_piece: Callable[[], None] = lambda: None,
+) -> Gathered:
+    """Make a set, or what is missing of one. A piece that is there already is kept, so a killed run goes on.
+
+    Args:
+        folder: Gets `audio/`.
+        soundfonts: Each piece draws one for its band and one for its drums.
+        mma: MMA's command.
+        pieces: How many.
+        tunes: How many tunes they are made of.
+        seed: Of everything.
+        processes: How many pieces are made at once; each holds the soundfonts in memory.
+        on_piece: Called whenever a piece is there.
+
+    Raises:
+        DatasetLayoutError: If a soundfont is not there, or the set cannot be.
+        PlayingError: If MMA fails.
+    """
+    for soundfont in soundfonts:
+        if not soundfont.is_file():
+            raise DatasetLayoutError(f"{soundfont} is not there; see the card: `facet dataset cards varied`")
+    planned = list(plan_variations(pieces, tunes=tunes, seed=seed))
+    make_files(
+        planned,
+        path=partial(_path, folder),
+        make=_write_piece,
+        prepare=partial(_open, tuple(soundfonts), mma),
+        processes=processes,
+        on_piece=on_piece,
+    )
+    gathering = Gathering(folder)
+    for piece in planned:
+        gathering.add(
+            _path(folder, piece).relative_to(folder).as_posix(),
+            track_id=piece.name,
+            artist=f"tune {piece.tune}, seed {seed}",
+            year=piece.year,
+            tags=piece.factors.tags,
+        )
+    gathering.remark("The artist of a piece is its tune.")
+    return gathering.finish()
+
+
+def _path(folder: Path, piece: PlannedVariation) -> Path:
+    return folder / "audio" / f"{piece.name}.{CODECS[piece.codec][0]}"
+
+
+# Soundfonts take seconds to load and are not thread-safe: each process has its own.
+_opened: list[Studios] = []
+
+
+def _open(soundfonts: tuple[Path, ...], mma: Path) -> None:
+    fonts = [Soundfont(path, expected_sha256=None, sample_rate=SAMPLE_RATE) for path in soundfonts]
+    _opened[:] = [Studios(fonts, mma)]
+
+
+def _write_piece(piece: PlannedVariation, path: Path) -> None:
+    sound = make_piece(
+        piece.factors,
+        _opened[0],
+        writing=np.random.default_rng(piece.writing_seed),
+        playing=np.random.default_rng(piece.playing_seed),
+    )
+    container, subtype, *_ = CODECS[piece.codec]
+    soundfile.write(
+        path, sound, SAMPLE_RATE, format=container.upper(), subtype=subtype, compression_level=piece.level
+    )
