@@ -113,6 +113,15 @@ class PrunedMusicnn(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Turn `(batch, n_frames, 96)` into the features `(batch, 200)`."""
+        return self.features(self.pooled(log_mel))
+
+    def features(self, pooled: Tensor) -> Tensor:
+        """Turn what `pooled` gives into the features `(batch, 200)`."""
+        features: Tensor = self.hidden_norm(functional.relu(self.hidden(pooled)))
+        return features
+
+    def pooled(self, log_mel: Tensor) -> Tensor:
+        """Turn `(batch, n_frames, 96)` into maximum, then mean over time of the living channels."""
         spectrogram = self.input_norm(log_mel[:, None])
         front = torch.cat([branch(spectrogram) for branch in self.branches], dim=1)
         response = functional.conv1d(front, self.kernel, padding=RESIDUAL_FRAMES // 2) + self.constant
@@ -120,9 +129,7 @@ class PrunedMusicnn(nn.Module):
         for convolution in self.later:
             layers.append(convolution(layers[-1]) + layers[-1])
         channels = torch.cat([front, *layers], dim=1)
-        pooled = torch.cat([channels.amax(dim=2), channels.mean(dim=2)], dim=1)
-        features: Tensor = self.hidden_norm(functional.relu(self.hidden(pooled)))
-        return features
+        return torch.cat([channels.amax(dim=2), channels.mean(dim=2)], dim=1)
 
 
 def _constant(branch: FrontEndBranch) -> Tensor:

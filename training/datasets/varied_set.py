@@ -16,9 +16,10 @@ from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
 from training.datasets.making import make_files
 from training.datasets.rendered.factors import VALUES
 from training.datasets.rendered.synthesis import Soundfont
-from training.datasets.varied.band import Studios, VariedFactors, make_piece
+from training.datasets.varied.band import VariedFactors, make_piece
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.grooves import GROOVES
+from training.datasets.varied.players import Studios
 from training.datasets.varied.studio import SAMPLE_RATE
 from training.datasets.varied.studios import DECADES
 
@@ -78,9 +79,7 @@ def plan_variations(pieces: int, *, tunes: int, seed: int) -> Iterator[PlannedVa
     for number in range(pieces):
         tune = number % tunes
         genre = str(rng.choice(VALUES["genre"] if rng.random() < MAIN_GENRES else others["genre"]))
-        instrument = str(
-            rng.choice(VALUES["instrument"] if rng.random() < MAIN_INSTRUMENTS else others["instrument"])
-        )
+        instrument = str(rng.choice(VALUES["instrument"] if rng.random() < MAIN_INSTRUMENTS else others["instrument"]))
         factors = VariedFactors(genre, str(rng.choice(VALUES["mood"])), instrument, str(rng.choice(VALUES["era"])))
         first_year, last_year = DECADES[factors.era].years
         codec = int(rng.integers(len(CODECS)))
@@ -169,6 +168,4 @@ def _write_piece(piece: PlannedVariation, path: Path) -> None:
         playing=np.random.default_rng(piece.playing_seed),
     )
     container, subtype, *_ = CODECS[piece.codec]
-    soundfile.write(
-        path, sound, SAMPLE_RATE, format=container.upper(), subtype=subtype, compression_level=piece.level
-    )
+    soundfile.write(path, sound, SAMPLE_RATE, format=container.upper(), subtype=subtype, compression_level=piece.level)

@@ -1,8 +1,6 @@
 """One piece: factors and seeds in, sound out. The front door of this package; `varied_set` says which pieces there are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -12,18 +10,17 @@ from training.datasets.rendered.genres import GENRES, Genre
 from training.datasets.rendered.moods import Mood
 from training.datasets.rendered.performance import DRUM_BANK, FADE, Sound, play, seconds_at
 from training.datasets.rendered.score import DRUM_ROLES, ROLES, Part
-from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.rendered.tune import draw_tune
 from training.datasets.varied.backing import back
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.grooves import GROOVES, LIKE, STRAIGHT, SWINGING, TRIPLET
 from training.datasets.varied.moods import vary_mood
+from training.datasets.varied.players import Studios, sound_parts
 from training.datasets.varied.studio import SAMPLE_RATE, produce
 from training.datasets.varied.studio import Sound as Waveform
 from training.datasets.varied.studios import DECADES, draw_studio
 
 FADE_SECONDS = 0.8
-STANDARD_KIT = 0
 MACHINE_GENRES = frozenset({"electronic", "hip hop"})
 BASSES = {"electric": (33, 34, 35), "upright": (32,), "synth": (38, 39), "slapped": (36, 37, 33)}
 COLOURS = (16, 4, 89, 92, 95)
@@ -46,19 +43,6 @@ class VariedFactors:
     def tags(self) -> tuple[str, ...]:
         """The four values, in the order genre, mood, instrument, era."""
         return self.genre, self.mood, self.instrument, self.era
-
-
-@dataclass(frozen=True)
-class Studios:
-    """What plays.
-
-    Attributes:
-        soundfonts: Opened at `studio.SAMPLE_RATE`; each piece draws one for its band and one for its drums.
-        mma: MMA's command.
-    """
-
-    soundfonts: Sequence[Soundfont]
-    mma: Path
 
 
 def make_piece(
@@ -87,14 +71,7 @@ def make_piece(
     composition = compose(draw_tune(writing), mood=mood, genre=genre)
     seconds = seconds_at(composition.last_beat, composition, mood) + composition.last_beats * 60 / composition.tempo
     parts = _parts(composition, factors, genre, mood, studios, is_own=is_own, rng=playing)
-    band, drums = (studios.soundfonts[int(playing.integers(len(studios.soundfonts)))] for _ in range(2))
-    stems = {
-        role: (drums if role in DRUM_ROLES else band)
-        .sound(_available(part, drums if role in DRUM_ROLES else band), seconds=seconds + FADE)
-        .mean(axis=0)
-        for role, part in parts.items()
-    }
-    stems = {role: stem for role, stem in stems.items() if stem.any()}
+    stems = sound_parts(parts, factors.instrument, studios, seconds=seconds + FADE, rng=playing)
     sound = produce(stems, parts, draw_studio(factors.era, rng=playing), pump=genre.pump, rng=playing)
     fade = round(FADE_SECONDS * SAMPLE_RATE)
     sound[-fade:] *= np.linspace(1.0, 0.0, fade)
@@ -168,12 +145,3 @@ def _sounds(factors: VariedFactors, genre: Genre, mood: Mood, rng: np.random.Gen
     sounds["colour"] = Sound(int(rng.choice(COLOURS)))
     sounds["sequence"] = Sound(int(rng.choice((80, 81, 62, 87))))
     return sounds
-
-
-def _available(part: Part, soundfont: Soundfont) -> Part:
-    """The part on a kit that the soundfont has."""
-    if part.bank != DRUM_BANK or soundfont.has(part.program, bank=DRUM_BANK):
-        return part
-    return replace(part, program=STANDARD_KIT)
-
-
