@@ -1,0 +1,87 @@
+"""How heads are fitted: a TOML file beside this one, read and refused in words. `fitting` and `making` take it."""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+DEFAULT_RECIPE = Path(__file__).with_name("default.toml")
+
+
+class HeadRecipeError(ValueError):
+    """A recipe of heads is missing, is not TOML, or has a setting that is unknown, missing or out of range."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class NetworkPart(_Part):
+    """Of `network.FactorHeads`."""
+
+    slice_width: int = Field(gt=0)
+    hidden: int = Field(gt=0)
+    dropout: float = Field(ge=0, lt=1)
+    bound: float = Field(gt=0)
+
+
+class ValuePart(_Part):
+    """Of `objective.ValueLoss`."""
+
+    scale: float = Field(gt=0)
+    smoothing: float = Field(ge=0, lt=1)
+    contrast_weight: float = Field(ge=0)
+    temperature: float = Field(gt=0)
+
+
+class TrackPart(_Part):
+    """Of `objective.TrackLoss`; its weight beside the loss of values. 0 leaves it out."""
+
+    weight: float = Field(ge=0)
+    temperature: float = Field(gt=0)
+
+
+class TeacherPart(_Part):
+    """Of `objective.TeacherLoss`; its weight beside the loss of values. 0 leaves it out."""
+
+    weight: float = Field(ge=0)
+
+
+class TrainingPart(_Part):
+    """The loop's."""
+
+    seed: int = Field(ge=0)
+    steps: int = Field(gt=0)
+    labelled_excerpts: int = Field(gt=1)
+    real_tracks: int = Field(gt=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+
+
+class HeadRecipe(_Part):
+    """All that decides what heads become, but the music."""
+
+    name: str
+    network: NetworkPart
+    value: ValuePart
+    track: TrackPart
+    teacher: TeacherPart
+    training: TrainingPart
+
+
+def read_head_recipe(path: Path = DEFAULT_RECIPE) -> HeadRecipe:
+    """Read a recipe.
+
+    Raises:
+        HeadRecipeError: As its class says.
+    """
+    try:
+        return HeadRecipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise HeadRecipeError(f"{path} cannot be read: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HeadRecipeError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise HeadRecipeError(f"{path}: {place}: {first['msg']}") from error
