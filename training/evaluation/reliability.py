@@ -1,7 +1,7 @@
 """Whether a probability can be taken at its word: calibration error, Brier score, and the table behind them.
 
-Of the tracks that a tag is given 0.7 for, seven in ten should have it. `calibration_figures` asks it of a bundle's own
-tag probabilities, `platt` of those it has fitted.
+Of the tracks that a tag is given 0.7 for, seven in ten should have it. `tag_calibration` asks it of a bundle's own
+probabilities, `platt` of those it has fitted.
 
 The calibration error puts tracks of about the same probability into a bin, all bins alike full, and takes from bin to
 bin the distance of the mean probability from the share of carriers. A forecast that always gives the share of carriers
@@ -11,7 +11,6 @@ Sources: Naeini et al., Obtaining well calibrated probabilities using Bayesian b
 and O'Connor, EMNLP 2015, for bins of equal mass; Brier, Monthly Weather Review 78, 1950.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,30 +18,12 @@ from numpy.typing import NDArray
 
 from index.vector_index import Positions
 from training.evaluation.bootstrap import Numbers
+from training.evaluation.evaluation import ReliabilityBin
 
 # With 150 tracks, a bin holds 15: the share of carriers in it is known to a tenth. More bins would only measure noise.
 BINS = 10
 
 Probabilities = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReliabilityBin:
-    """Tracks of about the same probability.
-
-    Attributes:
-        low: Smallest probability among them.
-        high: Largest.
-        n: How many they are.
-        mean_probability: What the model says of them.
-        share: How many of them have the tag indeed.
-    """
-
-    low: float
-    high: float
-    n: int
-    mean_probability: float
-    share: float
 
 
 def bins_of_equal_mass(probabilities: Probabilities, *, bins: int = BINS) -> Positions:
@@ -65,7 +46,7 @@ def bins_of_equal_mass(probabilities: Probabilities, *, bins: int = BINS) -> Pos
 
 def reliability_table(
     probabilities: Probabilities, has_tag: NDArray[np.bool_], *, bins: int = BINS
-) -> list[ReliabilityBin]:
+) -> tuple[ReliabilityBin, ...]:
     """What the model said and what was so, from the least probable tracks to the most; empty bins are left out.
 
     Args:
@@ -86,7 +67,7 @@ def reliability_table(
                 share=float(has_tag[inside].mean()),
             )
         )
-    return table
+    return tuple(table)
 
 
 def calibration_error(
