@@ -7,6 +7,9 @@ from scipy.optimize import minimize
 from sklearn.calibration import _sigmoid_calibration  # type: ignore[import-untyped]
 from sklearn.metrics import brier_score_loss, roc_auc_score  # type: ignore[import-untyped]
 
+from training.calibration import logistic_weights
+from training.evaluation.reliability import calibration_error
+from training.excerpts_of_tracks import ExcerptsOfTracks
 from training.platt import CalibrationError, fit_platt
 
 
@@ -94,9 +97,9 @@ def test_tags_without_a_probability_are_refused_with_the_reason() -> None:
     assert found.refused == {
         4: "its logits do not rise with it",
         5: "its logits are all the same",
-        6: "0 groups have it and 60 have rows without it; expected two of each at least",
-        7: "60 groups have it and 0 have rows without it; expected two of each at least",
-        8: "1 groups have it and 59 have rows without it; expected two of each at least",
+        6: "0 groups have it and 60 have tracks without it; expected two of each at least",
+        7: "60 groups have it and 0 have tracks without it; expected two of each at least",
+        8: "1 groups have it and 59 have tracks without it; expected two of each at least",
     }
     for numbers in (found.scale, found.offset, found.expected_calibration_error, found.brier, found.roc_auc):
         assert np.flatnonzero(np.isnan(numbers)).tolist() == [4, 5, 6, 7, 8]
@@ -121,6 +124,81 @@ def test_logits_that_lie_apart_have_a_finite_scale() -> None:
     assert found.probabilities(np.array([[50.0], [-50.0]])) == pytest.approx(np.array([[31 / 32], [1 / 72]]), abs=1e-6)
 
 
+def _excerpts(
+    n: int = 1500, *, most: int = 6, seed: int = 3
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Excerpts of tracks that sound of their tag here and there, in no order: logits, labels, tunes and tracks."""
+    rng = np.random.default_rng(seed)
+    track = np.repeat(np.arange(n), rng.integers(1, most + 1, size=n))
+    labels = rng.uniform(size=(n, 2)) < [0.4, 0.1]
+    logits = (2.0 * labels - 1.5)[track] + rng.normal(0, 2.0, size=(len(track), 2))
+    order = rng.permutation(len(track))
+    return logits[order], labels[track][order], (track % 40)[order], track[order]
+
+
+def test_the_mean_over_a_track_s_excerpts_is_fitted_as_a_plain_optimiser_fits_it() -> None:
+    logits, labels, groups, tracks = _excerpts(300)
+    found = fit_platt(logits, labels, groups, tracks=tracks)
+    assert (found.tracks, found.groups) == (300, 40)
+    for tag in range(2):
+        has = np.array([labels[tracks == track, tag][0] for track in range(300)])
+        target = np.where(has, (has.sum() + 1) / (has.sum() + 2), 1 / ((~has).sum() + 2))
+
+        def loss(weights: NDArray[np.float64], tag: int = tag, target: NDArray[np.float64] = target) -> float:
+            each = _sigmoid(weights[0] * logits[:, tag] + weights[1])
+            mean = np.array([each[tracks == track].mean() for track in range(300)])
+            return -float(np.sum(target * np.log(mean) + (1 - target) * np.log(1 - mean)))
+
+        best = minimize(loss, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-9}).x
+        assert (found.scale[tag], found.offset[tag]) == pytest.approx(tuple(best), abs=1e-4)
+        probability = _sigmoid(found.scale[tag] * logits[:, tag] + found.offset[tag])
+        mean = np.array([probability[tracks == track].mean() for track in range(300)])
+        assert found.roc_auc[tag] == pytest.approx(roc_auc_score(has, mean))
+        assert found.brier[tag] == pytest.approx(brier_score_loss(has, found.held_out[:, tag]))
+
+
+def test_the_mean_of_probabilities_that_hold_for_excerpts_is_too_timid_for_tracks_and_the_fitted_one_is_not() -> None:
+    logits, labels, groups, tracks = _excerpts(6000)
+    by_excerpt, by_track = fit_platt(logits, labels, groups), fit_platt(logits, labels, groups, tracks=tracks)
+    has = np.zeros((6000, 2), dtype=bool)
+    has[tracks] = labels
+    counts = np.bincount(tracks)
+    timid = np.stack([np.bincount(tracks, by_excerpt.probabilities(logits)[:, tag]) / counts for tag in (0, 1)], axis=1)
+    for tag in (0, 1):
+        assert by_excerpt.expected_calibration_error[tag] < 0.02
+        assert by_track.expected_calibration_error[tag] < 0.65 * calibration_error(timid[:, tag], has[:, tag])[0]
+        assert by_track.brier[tag] < brier_score_loss(has[:, tag], timid[:, tag])
+    assert (by_track.scale > 1.2 * by_excerpt.scale).all()
+
+
+def test_tracks_of_one_excerpt_are_rows() -> None:
+    logits, labels, groups = _made_up(300)
+    plain = fit_platt(logits, labels, groups)
+    # The same tracks under names in another order: other rows of `held_out`, the same scales.
+    named = fit_platt(logits, labels, groups, tracks=np.array([f"track {300 - row:03d}" for row in range(300)]))
+    np.testing.assert_allclose(named.scale, plain.scale, rtol=1e-6)
+    np.testing.assert_allclose(named.held_out[::-1], plain.held_out, rtol=1e-6)
+    features = np.stack([logits[:, 0], np.ones(300)], axis=1)
+    target = np.where(labels[:, 0], 0.9, 0.2)
+    start = np.array([0.3, 0.0])
+    # Fisher's scoring of one excerpt each is the logistic regression itself.
+    mean = ExcerptsOfTracks.of(np.arange(300)).likeliest_mean(features, target, start)
+    np.testing.assert_allclose(mean, logistic_weights(features, target), atol=1e-6)
+
+
+def test_a_bundle_s_entries_say_what_was_measured_and_are_none_where_a_tag_was_refused() -> None:
+    logits, labels, groups = _made_up(600)
+    logits[:, 2] *= -1
+    found = fit_platt(logits, labels, groups)
+    entries = found.entries("made-up tunes")
+    assert [entry is None for entry in entries] == [False, False, True, False]
+    entry = entries[1]
+    assert entry is not None
+    assert (entry.on, entry.tracks, entry.positives) == ("made-up tunes", 600, int(labels[:, 1].sum()))
+    assert entry.expected_calibration_error == pytest.approx(found.expected_calibration_error[1], abs=1e-4)
+    assert entry.roc_auc == pytest.approx(found.roc_auc[1], abs=1e-4)
+
+
 def test_what_does_not_belong_together_is_refused() -> None:
     logits, labels, groups = _made_up(50)
     with pytest.raises(CalibrationError, match=r"labels \(50, 3\)"):
@@ -131,5 +209,12 @@ def test_what_does_not_belong_together_is_refused() -> None:
         fit_platt(logits[:0], labels[:0], groups[:0])
     with pytest.raises(CalibrationError, match="1 of 200 logits"):
         fit_platt(np.where(np.arange(200).reshape(50, 4) == 5, np.inf, logits), labels, groups)
+    tracks = np.arange(50) // 2
+    with pytest.raises(CalibrationError, match="has other labels than another row of its track"):
+        fit_platt(logits, labels, groups, tracks=tracks)
+    with pytest.raises(CalibrationError, match="has other groups than"):
+        fit_platt(logits, labels[2 * tracks], groups, tracks=tracks)
+    with pytest.raises(CalibrationError, match="tracks are of 49 excerpts, labels of 50"):
+        fit_platt(logits, labels, groups, tracks=tracks[1:])
     with pytest.raises(CalibrationError, match="folds is 1"):
         fit_platt(logits, labels, groups, folds=1)

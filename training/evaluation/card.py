@@ -173,7 +173,10 @@ def _limits_of_probabilities(evaluation: Evaluation) -> list[str]:
         limits.append(f"Tags whose probabilities did not hold here, with their calibration error: {found}.")
     if useless:
         names = ", ".join(str(figure.tag) for figure in useless)
-        limits.append(f"Tags whose probabilities tell no more here than how frequent the tag is: {names}.")
+        limits.append(
+            "Tags whose probability is no better a forecast here than the share of tracks that have the tag, though "
+            f"its order may be of use: {names}."
+        )
     if of_tags:
         tags = {figure.tag for figure in of_tags}
         left = len(tags - {figure.tag for figure in (*wrong, *useless)})

@@ -80,7 +80,7 @@ def test_tags_whose_probabilities_cannot_be_trusted_are_named() -> None:
     lines = card_section(made_up_evaluation()).splitlines()
     (wrong,) = [line for line in lines if "did not hold here" in line]
     assert [f"{kind} of {DIMENSIONS[0]} (" in wrong for kind in ("tag", "unheard")] == [True, False]
-    (useless,) = [line for line in lines if "no more here than how frequent" in line]
+    (useless,) = [line for line in lines if "no better a forecast here" in line]
     assert useless.endswith(": " + ", ".join(f"unheard of {name}" for name in DIMENSIONS) + ".")
     assert any("probabilities of 0 of 6 tags held here" in line for line in lines)
     without = made_up_evaluation()
