@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from training.evaluation.bootstrap import Numbers
 from training.evaluation.reliability import as_probabilities
 
-# Fisher scoring takes some ten.
-_STEPS = 100
-_SMALL_STEP = 1e-9
+# Fisher's scoring takes some thirty, each a few milliseconds for 10,000 excerpts.
+_STEPS = 200
+_SMALL_STEP = 1e-6
 
 
 class TracksError(ValueError):
@@ -83,10 +83,14 @@ class ExcerptsOfTracks:
             target: `(tracks,)` in (0, 1).
             start: `(k,)`: those of the regression of excerpts are near.
         """
-        weights, loss = start, self._loss(features, target, start)
+
+        def likelihood(logits: Numbers) -> tuple[float, Numbers, Numbers]:
+            chance, other = self._log_means(logits)
+            return float(np.sum(target * chance + (1.0 - target) * other)), np.exp(chance), np.exp(other)
+
+        weights, logits = start, features @ start
+        before, chance, other = likelihood(logits)
         for _ in range(_STEPS):
-            logits = features @ weights
-            chance, other = (np.exp(each) for each in self._log_means(logits))
             probability = as_probabilities(logits)
             slopes = (probability * (1.0 - probability))[:, None] * features
             of_mean = np.add.reduceat(slopes, self.starts, axis=0) / self.lengths[:, None]
@@ -94,11 +98,15 @@ class ExcerptsOfTracks:
             gradient = of_mean.T @ ((chance - target) / variance)
             information = of_mean.T @ (of_mean / variance[:, None])
             step = np.linalg.solve(information + 1e-9 * np.eye(len(weights)), gradient)
-            while (after := self._loss(features, target, weights - step)) > loss and np.abs(step).max() > _SMALL_STEP:
+            while True:
+                logits = features @ (weights - step)
+                after, chance, other = likelihood(logits)
+                if after >= before or np.abs(step).max() < _SMALL_STEP:
+                    break
                 step = step / 2
-            if after > loss:
+            if after < before:
                 break
-            weights, loss = weights - step, after
+            weights, before = weights - step, after
             if np.abs(step).max() < _SMALL_STEP:
                 break
         return weights
@@ -109,7 +117,3 @@ class ExcerptsOfTracks:
             np.logaddexp.reduceat(-np.logaddexp(0.0, -sign * logits), self.starts) - np.log(self.lengths)
             for sign in (1.0, -1.0)
         )
-
-    def _loss(self, features: Numbers, target: Numbers, weights: Numbers) -> float:
-        chance, other = self._log_means(features @ weights)
-        return -float(np.sum(target * chance + (1.0 - target) * other))

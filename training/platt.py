@@ -6,7 +6,8 @@ not fitted to either.
 
 What the service tells of a track is the mean of its excerpts' probabilities. The mean of probabilities that hold for
 excerpts is too timid for tracks (Ranjan and Gneiting, Combining probability forecasts, JRSS B 72, 2010), so that with
-the tracks told, it is the mean that is fitted and measured.
+the tracks told, it is the mean that is fitted and measured. The less excerpts of a track agree, the bolder each becomes
+by it: a single one is then no forecast of the track.
 
 Sources: Platt, Probabilistic outputs for support vector machines, 1999; Lin, Lin and Weng, A note on Platt's
 probabilistic outputs for support vector machines, Machine Learning 68, 2007.
