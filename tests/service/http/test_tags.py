@@ -92,9 +92,8 @@ def test_a_track_s_tags_are_those_that_were_stored(shared: Service, catalogue: C
         answer = shared.get(f"/tracks/{track.id}/tags").json()
         assert set(answer) == {"dimensions"}
         _by_definition(answer["dimensions"], embedding.tag_probabilities, within=1e-6)
-        told = sorted(
-            (tag for each in answer["dimensions"] for tag in each["tags"]), key=lambda tag: -tag["probability"]
-        )
+        every = [tag for each in answer["dimensions"] for tag in each["tags"]]
+        told = sorted(every, key=lambda tag: (-tag["probability"], tag["name"]))
         assert told == shared.get(f"/tracks/{track.id}").json()["tags"]
         best = shared.get(f"/tracks/{track.id}/tags?dimension=era&limit=1").json()["dimensions"]
         assert [tag["name"] for tag in best[0]["tags"]] == [tag["name"] for tag in told if tag["dimension"] == "era"][
