@@ -27,7 +27,7 @@ class Analysis:
         vector: `(width,)`: the mean of the excerpts, unit slices.
         excerpt_vectors: `(n, width)`, unit slices.
         excerpt_starts: `(n,)` seconds from the beginning.
-        tag_probabilities: `(tags,)`: the mean over the excerpts.
+        excerpt_tag_probabilities: `(n, tags)`.
     """
 
     metadata: AudioMetadata
@@ -36,7 +36,13 @@ class Analysis:
     vector: Vectors
     excerpt_vectors: Vectors
     excerpt_starts: NDArray[np.float32]
-    tag_probabilities: Vectors
+    excerpt_tag_probabilities: Vectors
+
+    @property
+    def tag_probabilities(self) -> Vectors:
+        """`(tags,)`: the mean over the excerpts."""
+        mean: Vectors = self.excerpt_tag_probabilities.mean(axis=0, dtype=np.float32)
+        return mean
 
 
 class Analyser:
@@ -79,5 +85,5 @@ class Analyser:
             vector=self.bundle.subspaces.mean(excerpt_vectors),
             excerpt_vectors=excerpt_vectors,
             excerpt_starts=excerpt_starts,
-            tag_probabilities=np.concatenate(probabilities).mean(axis=0, dtype=np.float32),
+            excerpt_tag_probabilities=np.concatenate(probabilities),
         )

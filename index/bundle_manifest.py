@@ -1,13 +1,26 @@
 """What `bundle.json` says, read and checked. `training.export` writes it, `model` opens a bundle by it.
 
 The manifest is the contract of format version 1; a change that an older reader would misread takes a new version.
+
+What a tag's two numbers mean is settled here. Its proxy is a direction: search looks along it. Its logit is the
+encoder's own, and a probability of it is to be trusted as far as its `calibration` says, which is not at all if there
+is none. Whether the one follows from the other is the bundle's affair: only a tag with a `bias` says so.
 """
 
 import json
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from index.subspaces import Subspace, Subspaces
 
@@ -71,12 +84,57 @@ class DimensionEntry(_Entry):
     stop: int
 
 
+class CalibrationEntry(_Entry):
+    """What a tag's probability was held against, and how well it held.
+
+    The probability is the mean over a track's excerpts, which is what the service gives. The music must have had no
+    part in the tagger, nor in the scale and offset of its logits.
+
+    Attributes:
+        on: What music, such as `rendered pieces of other tunes, players and soundfont`: elsewhere nothing is known.
+        tracks: How many.
+        positives: How many of them have the tag. Where tracks with it are rarer or more frequent, it is less likely or
+            likelier than its probability says.
+        expected_calibration_error: Mean distance of the probability from the share of tracks that have the tag, in
+            bins of equal mass.
+        roc_auc: How often a track with the tag has the larger probability of two: 0.5 is chance.
+    """
+
+    on: Name
+    tracks: int = Field(ge=2)
+    positives: int = Field(ge=1)
+    expected_calibration_error: float = Field(ge=0.0, le=1.0)
+    roc_auc: float = Field(ge=0.0, le=1.0)
+
+    @model_validator(mode="after")
+    def _some_have_it_and_some_have_not(self) -> Self:
+        if self.positives >= self.tracks:
+            raise ValueError(
+                f"positives is {self.positives} of {self.tracks} tracks; a calibration takes tracks with and without "
+                "the tag"
+            )
+        return self
+
+
 class TagEntry(_Entry):
-    """A tag: its logit is its proxy times the encoder's embedding, plus `bias`."""
+    """A tag of the vocabulary; a field that is None is not in the file.
+
+    Attributes:
+        name: Such as `piano`.
+        dimension: The one in whose slice its proxy lies.
+        bias: Given where the logit is the proxy times the encoder's embedding, plus this. Without it, logits come from
+            a layer of the tagger's own. No reader computes by it; it tells what the bundle is made of.
+        calibration: None if nobody has held the probability against labelled music.
+    """
 
     name: Name
     dimension: Name
-    bias: float
+    bias: float | None = None
+    calibration: CalibrationEntry | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 class ProvenanceEntry(_Entry):

@@ -23,6 +23,7 @@ from index.bundle_manifest import (
     BundleManifest,
     BundleMismatchError,
     BundleMissingError,
+    CalibrationEntry,
 )
 from index.onnx_runtime import ort
 from index.subspaces import Subspaces, Vectors
@@ -52,11 +53,12 @@ class WaveformError(ValueError):
 
 @dataclass(frozen=True)
 class Tag:
-    """A word of the bundle's vocabulary, the dimension it belongs to, and the offset of its logit."""
+    """A word of the bundle's vocabulary; `bundle_manifest.TagEntry` says what is what."""
 
     name: str
     dimension: str
-    bias: float
+    bias: float | None = None
+    calibration: CalibrationEntry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +147,7 @@ class ModelBundle:
             manifest=manifest,
             encoder_id=manifest.files[ENCODER_FILE][:ENCODER_ID_DIGITS],
             subspaces=manifest.subspaces,
-            tags=tuple(Tag(entry.name, entry.dimension, entry.bias) for entry in manifest.tags),
+            tags=tuple(Tag(entry.name, entry.dimension, entry.bias, entry.calibration) for entry in manifest.tags),
             proxies=_read_proxies(files[PROXIES_FILE], manifest, folder / PROXIES_FILE),
             card=card.read_text(encoding="utf-8") if card.is_file() else None,
             batch_size=batch_size,

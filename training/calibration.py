@@ -1,4 +1,7 @@
-"""A tag's cosines become a probability: a scale and a bias, fitted. `prototypes` has one fitted for each tag."""
+"""A tag's scores become a probability: a scale and a bias, fitted. `prototypes` has one fitted for each tag.
+
+`platt` fits the same to the logits of a tagger, on music that it was not fitted to.
+"""
 
 from typing import Any
 
@@ -35,21 +38,33 @@ def calibrated(cosines: NDArray[np.floating[Any]], has_tag: NDArray[np.bool_]) -
     n_with, n_without = int(has_tag.sum()), int((~has_tag).sum())
     if not n_with or not n_without:
         raise ValueError(f"{n_with} tracks have the tag and {n_without} have not; a calibration takes both")
-    target = np.where(has_tag, (n_with + 1.0) / (n_with + 2.0), 1.0 / (n_without + 2.0))
+    target = smoothed_targets(has_tag)
     centre = float(cosines.mean())
     centred = cosines.astype(np.float64) - centre
     constant = np.ones((len(centred), 1))
-    scale, bias = _fitted(np.concatenate([centred[:, None], constant], axis=1), target, np.zeros(len(centred)))
+    scale, bias = logistic_weights(np.concatenate([centred[:, None], constant], axis=1), target)
     kept = min(max(float(scale), SMALLEST_SCALE), LARGEST_SCALE)
     if kept != scale:
-        (bias,) = _fitted(constant, target, kept * centred)
+        (bias,) = logistic_weights(constant, target, offset=kept * centred)
     return kept, float(bias) - kept * centre
 
 
-def _fitted(
-    features: NDArray[np.float64], target: NDArray[np.float64], offset: NDArray[np.float64]
+def smoothed_targets(has_tag: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What Platt fits in place of 1 and 0: of p carriers (p + 1) / (p + 2), of q others 1 / (q + 2)."""
+    n_with, n_without = int(has_tag.sum()), int((~has_tag).sum())
+    return np.where(has_tag, (n_with + 1.0) / (n_with + 2.0), 1.0 / (n_without + 2.0))
+
+
+def logistic_weights(
+    features: NDArray[np.float64], target: NDArray[np.float64], *, offset: NDArray[np.float64] | float = 0.0
 ) -> NDArray[np.float64]:
-    """The weights of the logistic regression of `target` on `features`, with logits `offset + features weights`."""
+    """The weights of the logistic regression of `target` on `features`, with logits `offset + features weights`.
+
+    Args:
+        features: `(n, k)`, of a size of about 1.
+        target: `(n,)` in [0, 1].
+        offset: `(n,)`, or the same for all.
+    """
     weights = np.zeros(features.shape[1])
 
     def loss(candidate: NDArray[np.float64]) -> float:

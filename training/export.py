@@ -193,7 +193,10 @@ def _manifest(parts: BundleParts, sha256: Mapping[str, str]) -> BundleManifest:
         dimensions=tuple(
             DimensionEntry(name=subspace.name, start=subspace.start, stop=subspace.stop) for subspace in parts.subspaces
         ),
-        tags=tuple(TagEntry(name=tag.name, dimension=tag.dimension, bias=tag.bias) for tag in parts.tags),
+        tags=tuple(
+            TagEntry(name=tag.name, dimension=tag.dimension, bias=tag.bias, calibration=tag.calibration)
+            for tag in parts.tags
+        ),
         recipe=dict(parts.recipe),
         provenance=parts.provenance,
         files=dict(sha256),

@@ -1,6 +1,6 @@
 """A trained network becomes the encoder of a bundle: waveform in, embedding and tag logits out. `export` writes it.
 
-Every bundle of ours keeps one rule: a tag's logit is its proxy times the encoder's embedding, plus its bias. With
+Every bundle made here keeps one rule: a tag's logit is its proxy times the encoder's embedding, plus its bias. With
 `Normalisation.NONE` the embedding is raw and the reader gives it its length; else it leaves the encoder with it.
 """
 

@@ -1,7 +1,7 @@
 """Why a request is refused, in the words of the domain. `problems` alone knows which HTTP status each one is."""
 
 from collections.abc import Collection
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class RefusalError(Exception):
@@ -76,6 +76,11 @@ class TrackNotEmbeddedError(RefusalError):
     """The track is in the catalogue, but not in the embedding space of the bundle that answers."""
 
     code = "track_not_embedded"
+
+    @classmethod
+    def of(cls, track_id: str, *, model: str) -> Self:
+        """The track has no embedding of this model."""
+        return cls(f"track {track_id} has not been analysed with the model {model!r}; run `facet ingest` again")
 
 
 class NotReadyError(RefusalError):

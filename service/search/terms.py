@@ -121,9 +121,7 @@ def _heard(
     if track_id not in tracks:
         raise TrackNotFoundError(track_id)
     if track_id not in embeddings:
-        raise TrackNotEmbeddedError(
-            f"track {track_id} has not been analysed with the model {bundle.name!r}; run `facet ingest` again"
-        )
+        raise TrackNotEmbeddedError.of(track_id, model=bundle.name)
     embedding = embeddings[track_id]
     if not example.has_span:
         return embedding.vector

@@ -17,9 +17,11 @@ from onnx import TensorProto, helper, numpy_helper
 from index.bundle_manifest import (
     BundleCorruptedError,
     BundleFormatError,
+    BundleManifest,
     BundleManifestError,
     BundleMismatchError,
     BundleMissingError,
+    CalibrationEntry,
 )
 from index.model import DeviceUnavailableError, ModelBundle, Tag, WaveformError
 from index.subspaces import UnknownDimensionError
@@ -179,6 +181,50 @@ def test_a_bundle_of_other_dimensions_is_read_by_the_definition(tiny: Path) -> N
     assert bundle.tags == tuple(Tag(*tag) for tag in TAGS)
     assert bundle.excerpt_seconds == 3.0
     np.testing.assert_array_equal(bundle.proxies, _proxies())
+
+
+CALIBRATION = {
+    "on": "pieces of other tunes",
+    "tracks": 480,
+    "positives": 96,
+    "expected_calibration_error": 0.021,
+    "roc_auc": 0.97,
+}
+
+
+def test_a_tag_tells_on_what_it_was_calibrated_or_that_it_was_not(tiny: Path) -> None:
+    def edit(manifest: dict[str, Any]) -> None:
+        manifest["tags"][1] = {"name": "dry", "dimension": "room", "calibration": CALIBRATION}
+        manifest["tags"][2]["calibration"] = None
+
+    bundle = ModelBundle.open(_edit(tiny, edit))
+    assert bundle.tags[1] == Tag("dry", "room", calibration=CalibrationEntry(**CALIBRATION))  # type: ignore[arg-type]
+    assert [tag.bias for tag in bundle.tags] == [0.5, None, -1.0, 2.0]
+    assert [tag.calibration is None for tag in bundle.tags] == [True, False, True, True]
+
+
+def test_a_manifest_is_written_as_it_was_read(tiny: Path) -> None:
+    _edit(tiny, lambda manifest: manifest["tags"][1].update(calibration=CALIBRATION))
+    for path in (SHIPPED / "bundle.json", tiny / "bundle.json"):
+        assert json.loads(BundleManifest.read(path).to_json()) == json.loads(path.read_text())
+    assert BundleManifest.read(SHIPPED / "bundle.json").to_json() == (SHIPPED / "bundle.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"positives": 480}, "positives is 480 of 480 tracks"),
+        ({"positives": 0}, r"calibration\.positives: input should be greater"),
+        ({"expected_calibration_error": 1.5}, r"tags\.1\.calibration\.expected_calibration_error"),
+        ({"roc_auc": float("nan")}, r"calibration\.roc_auc"),
+        ({"on": " "}, r"calibration\.on"),
+        ({"ece": 0.1}, r"calibration\.ece: extra"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(tiny: Path, wrong: dict[str, Any], complaint: str) -> None:
+    _edit(tiny, lambda manifest: manifest["tags"][1].update(calibration=CALIBRATION | wrong))
+    with pytest.raises(BundleManifestError, match=complaint):
+        ModelBundle.open(tiny)
 
 
 def test_the_encoder_s_own_numbers_are_to_be_had(tiny: Path) -> None:

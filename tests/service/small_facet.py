@@ -81,7 +81,7 @@ class SmallAnalyser:
             vector=SUBSPACES.mean(vectors),
             excerpt_vectors=vectors,
             excerpt_starts=np.arange(len(excerpts), dtype=np.float32) * np.float32(0.25),
-            tag_probabilities=(bands / bands.sum(axis=1, keepdims=True)).mean(axis=0).astype(np.float32),
+            excerpt_tag_probabilities=(bands / bands.sum(axis=1, keepdims=True)).astype(np.float32),
         )
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
-from index.bundle_manifest import BundleManifestError, ProvenanceEntry
+from index.bundle_manifest import BundleManifestError, CalibrationEntry, ProvenanceEntry
 from index.model import ModelBundle, Tag
 from index.subspaces import Subspace, Subspaces
 from training.backbones.musicnn import load_musicnn
@@ -163,6 +163,17 @@ def test_a_bundle_may_have_any_dimensions(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.tag_probabilities, torch.sigmoid(logits).numpy(), atol=1e-5)
     assert bundle.manifest.recipe == {"loss": "none"}
     assert bundle.manifest.provenance[0].licence == "CC0-1.0"
+
+
+def test_what_a_tag_was_calibrated_on_is_exported_with_it(tmp_path: Path) -> None:
+    entry = CalibrationEntry(on="other tunes", tracks=480, positives=96, expected_calibration_error=0.02, roc_auc=0.97)
+    tags = (Tag("tag 0", DIMENSIONS[0], calibration=entry), *_parts().tags[1:])
+    encoder = TinyEncoder()
+    write_bundle(tmp_path / "tiny", encoder=encoder, reference=encoder, parts=_parts(tags=tags))
+    assert ModelBundle.open(tmp_path / "tiny").tags == tags
+    written = json.loads((tmp_path / "tiny" / "bundle.json").read_text())["tags"]
+    assert set(written[0]) == {"name", "dimension", "calibration"}
+    assert set(written[1]) == {"name", "dimension", "bias"}
 
 
 def test_a_graph_that_differs_from_its_reference_is_not_written(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from training.evaluation.disentanglement import (
     leakage_figures,
 )
 from training.evaluation.embedded import EmbeddedTracks
-from training.evaluation.evaluation import EvaluationError, Figure
+from training.evaluation.evaluation import EvaluationError, Figure, ReliabilityBin
 from training.evaluation.hubness import hubness_figures
 from training.evaluation.retrieval import retrieval_figures
 from training.evaluation.suite_settings import SuiteSettings
+from training.evaluation.tag_calibration import own_calibration
 from training.evaluation.tagging import Tagging, own_tagging, prototype_tagging
 from training.evaluation.triplet_files import read_triplets
 from training.evaluation.triplets import Triplets, tag_triplets, track_triplets, triplet_figures
@@ -34,10 +35,12 @@ class Findings:
     Attributes:
         figures: In the order of asking.
         notes: What could not be asked, and why; what was asked of less than all.
+        reliability: By tag, what the bundle's probabilities said and what was so.
     """
 
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    reliability: dict[str, tuple[ReliabilityBin, ...]] = field(default_factory=dict)
 
     def ask(self, what: str, measure: Callable[[], Sequence[Figure]]) -> None:
         """Take a measure's figures, or the reason why the data have none."""
@@ -115,7 +118,14 @@ def _ask_tagging(
         return tagging.figures
 
     own, prototypes = "tagging by the bundle's own scores", "tagging by prototypes"
+
+    def take_calibration() -> list[Figure]:
+        calibration = own_calibration(tracks, settings=bootstrap)
+        findings.reliability.update(calibration.reliability)
+        return calibration.figures
+
     findings.ask(own, lambda: take(own, own_tagging(tracks, settings=bootstrap)))
+    findings.ask("calibration", take_calibration)
     if training is None:
         findings.note(f"{prototypes}: left out, for there are no training tracks beside those that are asked about")
         return

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from index.bundle_manifest import CARD_FILE, MANIFEST_FILE, BundleManifest
 from training.evaluation.evaluation import AS_RECORDED, Evaluation, EvaluationError, Figure, Task
-from training.evaluation.key_figures import KEY_FIGURES, tagging_overall
+from training.evaluation.key_figures import CALIBRATION, KEY_FIGURES, tagging_overall
 from training.evaluation.tables import (
     DASH,
     Table,
@@ -111,12 +111,14 @@ All figures are in `evaluation.json`, as tables in `evaluation.md`, and drawn in
 def main_figures(evaluation: Evaluation) -> list[Figure]:
     """Those that the card shows, of audio as recorded, in the order of the tasks: overall, and by dimension."""
     plain = at_condition(evaluation, AS_RECORDED)
-    overall = [column(plain) for _, column in KEY_FIGURES]
+    overall = [column(plain) for _, column in (*KEY_FIGURES, CALIBRATION)]
+    overall.append(plain.find(Task.CALIBRATION, "brier_score"))
     tagging = tagging_overall(plain)
     by_dimension: list[Figure | None] = []
     for notion in notions_of([plain]):
         by_dimension += [
             plain.find(Task.TAGGING, "roc_auc", notion=notion, variant=tagging.variant if tagging else None),
+            plain.find(Task.CALIBRATION, "calibration_error", notion=notion),
             plain.find(Task.TAG_TRIPLETS, "accuracy", notion=notion),
             plain.find(Task.TAG_TRIPLETS, "accuracy", notion=notion, subspace=notion),
         ]
@@ -138,6 +140,7 @@ def limits_of(evaluation: Evaluation, figures: list[Figure]) -> list[str]:
     ]
     if unsure:
         limits.append(f"No better than chance, as far as this data can tell: {'; '.join(unsure)}.")
+    limits += _limits_of_probabilities(evaluation)
     measured = {figure.task for figure in evaluation.figures}
     missing = [task.value for task in Task if task not in measured and task is not Task.TRAINING]
     if missing:
@@ -148,17 +151,55 @@ def limits_of(evaluation: Evaluation, figures: list[Figure]) -> list[str]:
     return limits
 
 
+def _limits_of_probabilities(evaluation: Evaluation) -> list[str]:
+    """Which tags' probabilities cannot be taken at their word: those that were seen not to hold, and the useless."""
+    of_tags = [
+        figure
+        for figure in at_condition(evaluation, AS_RECORDED).figures
+        if figure.task is Task.CALIBRATION and figure.tag is not None
+    ]
+    wrong = [
+        figure
+        for figure in of_tags
+        if figure.metric == "calibration_error"
+        and figure.low is not None
+        and figure.chance is not None
+        and figure.low > figure.chance
+    ]
+    useless = [figure for figure in of_tags if is_within_chance(figure)]
+    limits = []
+    if wrong:
+        found = ", ".join(f"{figure.tag} ({number(figure.metric, figure.value)})" for figure in wrong)
+        limits.append(f"Tags whose probabilities did not hold here, with their calibration error: {found}.")
+    if useless:
+        names = ", ".join(str(figure.tag) for figure in useless)
+        limits.append(
+            "Tags whose probability is no better a forecast here than the share of tracks that have the tag, though "
+            f"its order may be of use: {names}."
+        )
+    if of_tags:
+        tags = {figure.tag for figure in of_tags}
+        left = len(tags - {figure.tag for figure in (*wrong, *useless)})
+        limits.append(
+            f"The probabilities of {left} of {len(tags)} tags held here as far as this data can tell; on other music, "
+            "and where tags are rarer or more frequent, they need not."
+        )
+    return limits
+
+
 def _asked_of(figure: Figure) -> list[str]:
     return [told(figure, name) for name in ("notion", "subspace") if told(figure, name) != DASH]
 
 
 def is_within_chance(figure: Figure) -> bool:
-    """Whether chance lies in the interval or above it; False where either is not known.
+    """Whether chance lies in the interval or on its better side; False where either is not known.
 
-    Of hubness, where chance is no floor to be beaten, nothing is said.
+    Of hubness and of calibration errors, where chance is no floor to be beaten, nothing is said.
     """
-    if figure.chance is None or figure.low is None or figure.task is Task.HUBNESS:
+    if figure.chance is None or figure.low is None or figure.high is None or figure.task is Task.HUBNESS:
         return False
+    if figure.task is Task.CALIBRATION:
+        return figure.metric == "brier_score" and figure.high >= figure.chance
     return figure.low <= figure.chance
 
 

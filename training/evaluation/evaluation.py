@@ -20,6 +20,7 @@ class Task(StrEnum):
 
     RETRIEVAL = "retrieval"
     TAGGING = "tagging"
+    CALIBRATION = "calibration"
     TAG_TRIPLETS = "tag triplets"
     TRACK_TRIPLETS = "track triplets"
     FACTOR_TRIPLETS = "factor triplets"
@@ -52,7 +53,8 @@ class Figure(BaseModel):
         value: The number.
         low: Lower end of the 95 % bootstrap interval, None where there is none.
         high: Upper end.
-        chance: What embeddings without meaning would get.
+        chance: What embeddings without meaning would get; of a calibration error, what probabilities that are exactly
+            right would.
         n: How many queries, tags or triplets it is a mean over.
     """
 
@@ -84,13 +86,33 @@ class Figure(BaseModel):
             words.append(f"of {self.notion}")
         if self.subspace is not None:
             words.append(f"in the sub-space {self.subspace}")
-        elif OWN_SUBSPACES not in (self.variant or ""):
+        elif OWN_SUBSPACES not in (self.variant or "") and self.task is not Task.CALIBRATION:
             words.append("in the complete space")
         if self.similarity not in (None, Similarity.COSINE):
             words.append(f"by {self.similarity}")
         if self.condition != AS_RECORDED:
             words.append(f"after {self.condition}")
         return " ".join(words)
+
+
+class ReliabilityBin(BaseModel):
+    """Tracks of about the same probability of a tag.
+
+    Attributes:
+        low: Smallest probability among them.
+        high: Largest.
+        n: How many they are.
+        mean_probability: What the model says of them.
+        share: How many of them have the tag indeed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float
+    high: float
+    n: int
+    mean_probability: float
+    share: float
 
 
 class EvaluationError(ValueError):
@@ -110,6 +132,8 @@ class Evaluation(BaseModel):
             out and why, vocabulary.
         settings: Of the suite: seeds, numbers of triplets and resamples, definition of the complete space.
         figures: All of them.
+        reliability: By tag, what the bundle's probabilities said of the audio as recorded and what was so, from the
+            least probable tracks to the most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,6 +146,7 @@ class Evaluation(BaseModel):
     data: Mapping[str, JsonValue]
     settings: Mapping[str, JsonValue]
     figures: tuple[Figure, ...]
+    reliability: Mapping[str, tuple[ReliabilityBin, ...]] = Field(default_factory=dict)
 
     def find(self, task: Task, metric: str, **expected: str | None) -> Figure | None:
         """The one figure of a task and metric in which the named attributes have the expected values, or None.

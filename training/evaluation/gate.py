@@ -6,6 +6,11 @@
     subspace = "mood"    # and notion, tag, condition, variant, similarity: only where the figure has one
     value = 0.62
 
+    [[at_most]]          # where less is better
+    task = "calibration"
+    metric = "calibration_error"
+    value = 0.05
+
 Each threshold must name exactly one figure: one that names none would hold for ever, whatever became of the model.
 """
 
@@ -23,7 +28,7 @@ _NAMING = ("task", "metric", "subspace", "notion", "tag", "condition", "variant"
 
 
 class Threshold(BaseModel):
-    """The least that one figure may be. What is not given is what the plainest figure has, as `Evaluation.find` says.
+    """What one figure must reach. What is not given is what the plainest figure has, as `Evaluation.find` says.
 
     Attributes:
         task: As the figure has it; so are all but `value`.
@@ -34,7 +39,7 @@ class Threshold(BaseModel):
         condition: What was done to the audio.
         variant: Such as `prototypes`.
         similarity: None for cosine, or for a figure that compares no vectors.
-        value: The least.
+        value: The least, or the most of a `Ceiling`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,26 +66,43 @@ class Threshold(BaseModel):
         """What it names, as its file says it."""
         return _said(self.model_dump(exclude={"value"}))
 
+    def is_reached(self, value: float) -> bool:
+        """Whether a value is enough; one that is not a number has reached nothing."""
+        return value >= self.value
+
+    def missed(self, value: float) -> str:
+        """In words, by how much a value falls short."""
+        return f"{self.value - value:.4f} short of the {self.value:g} it must reach"
+
+
+class Ceiling(Threshold):
+    """The most that one figure may be."""
+
+    def is_reached(self, value: float) -> bool:
+        """As of a threshold."""
+        return value <= self.value
+
+    def missed(self, value: float) -> str:
+        """In words, by how much a value is too large."""
+        return f"{value - self.value:.4f} above the {self.value:g} it may be"
+
 
 @dataclass(frozen=True)
 class Shortfall:
-    """A figure that is less than it must be."""
+    """A figure that is not what it must be."""
 
     figure: Figure
     threshold: Threshold
 
     def __str__(self) -> str:
-        missing = self.threshold.value - self.figure.value
-        return (
-            f"{self.figure.name} is {self.figure.value:.4f}, {missing:.4f} short of the {self.threshold.value:g} "
-            "it must reach"
-        )
+        return f"{self.figure.name} is {self.figure.value:.4f}, {self.threshold.missed(self.figure.value)}"
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    at_least: list[Threshold] = Field(min_length=1)
+    at_least: list[Threshold] = Field(default_factory=list)
+    at_most: list[Ceiling] = Field(default_factory=list)
 
 
 def read_thresholds(path: Path) -> tuple[Threshold, ...]:
@@ -90,7 +112,7 @@ def read_thresholds(path: Path) -> tuple[Threshold, ...]:
         EvaluationError: If it is missing, is not TOML, holds no threshold, or one is not of the form above.
     """
     try:
-        return tuple(_File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).at_least)
+        content = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise EvaluationError(f"{path} does not exist; it is to hold the thresholds") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -99,6 +121,9 @@ def read_thresholds(path: Path) -> tuple[Threshold, ...]:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
         raise EvaluationError(f"{path}: {place}: {first['msg']}") from error
+    if not (content.at_least or content.at_most):
+        raise EvaluationError(f"{path} holds no threshold; each stands under [[at_least]] or [[at_most]]")
+    return (*content.at_least, *content.at_most)
 
 
 def shortfalls(evaluation: Evaluation, thresholds: Sequence[Threshold]) -> tuple[Shortfall, ...]:
@@ -112,8 +137,7 @@ def shortfalls(evaluation: Evaluation, thresholds: Sequence[Threshold]) -> tuple
         figures = [figure for figure in evaluation.figures if threshold.names(figure)]
         if len(figures) != 1:
             raise EvaluationError(_unmatched(threshold, figures, evaluation))
-        # A figure that is not a number has reached nothing.
-        if not figures[0].value >= threshold.value:
+        if not threshold.is_reached(figures[0].value):
             found.append(Shortfall(figures[0], threshold))
     return tuple(found)
 

@@ -24,6 +24,9 @@ def own_subspaces(evaluation: Evaluation) -> Figure | None:
     return evaluation.find(Task.TAG_TRIPLETS, "accuracy", variant=OWN_SUBSPACES)
 
 
+# Not among those below: of them, more is better.
+CALIBRATION: Column = figure_column("Calibration error", Task.CALIBRATION, "calibration_error")
+
 KEY_FIGURES: tuple[Column, ...] = (
     figure_column("R@1", Task.RETRIEVAL, "R@1"),
     figure_column("R@8", Task.RETRIEVAL, "R@8"),

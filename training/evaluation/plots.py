@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -35,6 +36,9 @@ PANEL_INCHES = (4.8, 3.9)
 
 # A page of more panels than these is three wide.
 _TWO_WIDE = 4
+
+# Points of a line of the reliability panel.
+_RELIABILITY_PARTS = 5
 
 # Draws a panel and returns True, or returns False where there is nothing to draw.
 Panel = Callable[[Axes, Evaluation], bool]
@@ -139,6 +143,38 @@ def _draw_tagging(axes: Axes, evaluation: Evaluation) -> bool:
     return _draw_series(axes, (*notions, OVERALL), series, ylabel="ROC-AUC")
 
 
+def _draw_reliability(axes: Axes, evaluation: Evaluation) -> bool:
+    """Every tag's bins as dots, and of each dimension the mean of a fifth of them at a time."""
+    axes.set_title("What tag probabilities say, and what is so")
+    notion_of = {figure.tag: figure.notion for figure in evaluation.figures if figure.task is Task.CALIBRATION}
+    if not notion_of or not evaluation.reliability:
+        return False
+    for notion, colour, marker in zip(notions_of([evaluation]), cycle(PALETTE), cycle(MARKERS)):
+        bins = [each for tag, found in evaluation.reliability.items() if notion_of.get(tag) == notion for each in found]
+        if not bins:
+            continue
+        said, share, n = (
+            np.array([getattr(each, name) for each in bins]) for name in ("mean_probability", "share", "n")
+        )
+        axes.plot(said, share, color=colour, marker=".", markersize=3, linestyle="none", alpha=0.25)
+        parts = [each for each in np.array_split(np.argsort(said), _RELIABILITY_PARTS) if len(each)]
+        axes.plot(
+            [np.average(said[each], weights=n[each]) for each in parts],
+            [np.average(share[each], weights=n[each]) for each in parts],
+            color=colour,
+            marker=marker,
+            markersize=4.5,
+            linewidth=1.2,
+            label=legible(notion),
+        )
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.3, label="exactly right")
+    axes.set_xlabel("probability of a tag")
+    axes.set_ylabel("share of tracks that have it")
+    axes.grid(color=PALE, linewidth=0.7)
+    legend_below(axes, columns=3, gap=0.18)
+    return True
+
+
 def _draw_triplets(axes: Axes, evaluation: Evaluation) -> bool:
     axes.set_title("Tag triplets by dimension")
     notions = notions_of([evaluation])
@@ -230,6 +266,7 @@ def _draw_robustness(axes: Axes, evaluation: Evaluation) -> bool:
 _PANELS: tuple[Panel, ...] = (
     _draw_retrieval,
     _draw_tagging,
+    _draw_reliability,
     _draw_triplets,
     _matrix_of(Task.TAG_TRIPLETS, "Leakage: tag triplets in every space"),
     _matrix_of(Task.FACTOR_TRIPLETS, "Leakage: hard factor triplets", variant="hard"),

@@ -14,11 +14,12 @@ from training.evaluation.comparison import (
 )
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import AS_RECORDED, Evaluation, Task
-from training.evaluation.key_figures import KEY_FIGURES
+from training.evaluation.key_figures import CALIBRATION, KEY_FIGURES
 from training.evaluation.plots import draw_plots
 from training.evaluation.projection import MOST_TRACKS, draw_projection
 from training.evaluation.published import read_published
 from training.evaluation.tables import (
+    DASH,
     HOW_TO_READ,
     OVERALL,
     Table,
@@ -114,6 +115,16 @@ _PARTS = (
         "variant",
     ),
     _Part(
+        Task.CALIBRATION,
+        "Calibration by dimension",
+        "Whether the bundle's own tag probabilities can be taken at their word, mean over tags; small is good. "
+        "Calibration error: how far a probability lies from the share of tracks that have the tag, in ten bins of "
+        "equal mass; in brackets what exactly right probabilities would show on so few tracks. Brier score: the mean "
+        "square of what a probability is wrong by; in brackets that of always giving the share.",
+        "metric",
+        "notion",
+    ),
+    _Part(
         Task.TAG_TRIPLETS,
         "Tag triplets: which sub-space tells which dimension's tags apart",
         "The share of triplets in which the track that shares a tag of the dimension is nearer than one that does not. "
@@ -187,9 +198,13 @@ def evaluation_report(evaluation: Evaluation, *, pictures: Sequence[str] = ()) -
         table = pivot(figures, part.column, first=part.first, columns=order)
         if table is not None:
             parts += [f"## {part.heading}\n", f"{part.says}\n", table.markdown]
-    tags = pivot([figure for figure in recorded if figure.tag is not None], "metric", first="tag")
-    if tags is not None:
-        parts += ["## Auto-tagging by tag\n", tags.markdown]
+    for task, heading in _BY_TAG:
+        figures = [figure for figure in recorded if figure.task is task and figure.tag is not None]
+        table = pivot(figures, "metric", first="tag")
+        if table is not None:
+            parts += [f"## {heading}\n", table.markdown]
+    if evaluation.reliability:
+        parts += ["## Reliability by tag\n", f"{_RELIABILITY_SAYS}\n", reliability_table(evaluation).markdown]
     robustness = robustness_table(evaluation)
     if robustness is not None:
         parts += [
@@ -204,6 +219,30 @@ def evaluation_report(evaluation: Evaluation, *, pictures: Sequence[str] = ()) -
     return "\n".join(parts)
 
 
+_BY_TAG = ((Task.TAGGING, "Auto-tagging by tag"), (Task.CALIBRATION, "Calibration by tag"))
+
+_RELIABILITY_SAYS = (
+    "What the bundle says → the share of these tracks that have the tag, from the tenth of the tracks that are given "
+    "least to the tenth that are given most. Tracks of equal probability stand together, so that a tag may have fewer."
+)
+
+
+def reliability_table(evaluation: Evaluation) -> Table:
+    """A row for every tag, a column for every bin."""
+    bins = max(len(each) for each in evaluation.reliability.values())
+    return Table(
+        header=("Tag", *(str(place + 1) for place in range(bins))),
+        rows=tuple(
+            (
+                tag,
+                *(f"{each.mean_probability:.2f} → {each.share:.2f}" for each in found),
+                *[DASH] * (bins - len(found)),
+            )
+            for tag, found in evaluation.reliability.items()
+        ),
+    )
+
+
 def robustness_table(evaluation: Evaluation) -> Table | None:
     """A row for every change of the audio, the audio as recorded first; None where nothing was changed."""
     conditions = conditions_of(evaluation)
@@ -211,7 +250,9 @@ def robustness_table(evaluation: Evaluation) -> Table | None:
         return None
     each = {condition: at_condition(evaluation, condition) for condition in conditions}
     columns = [
-        (name, column) for name, column in KEY_FIGURES if any(column(figures) is not None for figures in each.values())
+        (name, column)
+        for name, column in (*KEY_FIGURES, CALIBRATION)
+        if any(column(figures) is not None for figures in each.values())
     ]
     return Table(
         header=("Audio", *(name for name, _ in columns)),

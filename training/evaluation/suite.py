@@ -89,6 +89,7 @@ def evaluate_bundle(
     _ask_listeners(findings, ears, data, listeners, None)
     if not findings.figures:
         raise EvaluationError("nothing could be measured: " + "; ".join(findings.notes))
+    _note_uncalibrated(findings, bundle)
     for condition in settings.conditions:
         changed = Findings()
         heard_changed = ears.hear(data.asked, data.labels, f"tracks after {condition.name}", condition)
@@ -118,6 +119,7 @@ def evaluate_bundle(
         },
         settings=settings.described(),
         figures=tuple(findings.figures),
+        reliability=findings.reliability,
     )
     return Measured(evaluation, heard.tracks, triplets, tuple(findings.notes))
 
@@ -149,6 +151,16 @@ class _Ears:
             seed=self.settings.seed,
             threads=self.threads,
             watch=None if watch is None else partial(watch, what),
+        )
+
+
+def _note_uncalibrated(findings: Findings, bundle: ModelBundle) -> None:
+    names = [tag.name for tag in bundle.tags if tag.calibration is None]
+    if names:
+        which = "" if len(names) == len(bundle.tags) else f": {', '.join(names)}"
+        findings.note(
+            f"{len(names)} of the bundle's {len(bundle.tags)} tags were not calibrated when it was made; their scores "
+            f"put tracks in an order and claim to be no probabilities{which}"
         )
 
 

@@ -1,20 +1,20 @@
 """Auto-tagging: how well a score for a tag tells the tracks that have it from those that have not.
 
 Scores are the bundle's own, or similarities with prototypes, which a triplet model has in place of tag scores.
-`areas` has the two measures.
+`areas` has the two measures, `by_tag` makes figures of them.
 
 Source: Lee et al., ISMIR 2020, section 4; macro over tags, as is usual though not said there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from index.subspaces import Vectors
 from training.evaluation.areas import Ranking, chance_average_precision
-from training.evaluation.bootstrap import Bootstrap, Numbers, draws, interval_of
+from training.evaluation.bootstrap import Bootstrap, draws
+from training.evaluation.by_tag import ByTag, measured_columns, scored_tags
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import OWN_SUBSPACES, EvaluationError, Figure, Similarity, Task
 from training.evaluation.points import Complete, slices_of, spaces_of, track_points
@@ -34,7 +34,7 @@ class Tagging:
 
 def own_tagging(tracks: EmbeddedTracks, *, settings: Bootstrap) -> Tagging:
     """How good the bundle's own tag scores are: variant `model`."""
-    areas = _Areas.of(tracks, tracks.tag_scores, similarity=None, settings=settings)
+    areas = _areas(tracks, tracks.tag_scores, similarity=None, settings=settings)
     return Tagging(
         figures=areas.per_tag(OWN_SCORES) + areas.per_notion(OWN_SCORES) + areas.over_all(OWN_SCORES),
         left_out=_left_out(tracks, tracks.tag_scores, unscored="the bundle does not know it"),
@@ -60,7 +60,7 @@ def prototype_tagging(
     """
     scores = prototype_scores(tracks, training, subspace=None, complete=complete)
     left_out = _left_out(tracks, scores, unscored="no training track has it")
-    areas = _Areas.of(tracks, scores, similarity=Similarity.COSINE, settings=settings)
+    areas = _areas(tracks, scores, similarity=Similarity.COSINE, settings=settings)
     figures = areas.per_tag(PROTOTYPES) + areas.per_notion(PROTOTYPES) + areas.over_all(PROTOTYPES)
     with_subspace = [each for each in tracks.dimensions if each in spaces_of(tracks.subspaces)]
     scores[:] = np.nan
@@ -68,7 +68,7 @@ def prototype_tagging(
         columns = tracks.tags_of(notion)
         in_own = prototype_scores(tracks, training, subspace=notion, complete=complete)
         scores[:, columns] = in_own[:, columns]
-    areas = _Areas.of(tracks, scores, similarity=Similarity.COSINE, settings=settings)
+    areas = _areas(tracks, scores, similarity=Similarity.COSINE, settings=settings)
     figures += areas.per_tag(PROTOTYPES, in_own_subspace=True) + areas.per_notion(PROTOTYPES, in_own_subspace=True)
     if len(with_subspace) == len(tracks.dimensions):
         figures += areas.over_all(f"{PROTOTYPES}, {OWN_SUBSPACES}")
@@ -109,7 +109,7 @@ def prototype_scores(
 def _left_out(tracks: EmbeddedTracks, scores: Vectors, *, unscored: str) -> dict[str, str]:
     carriers = tracks.labels.sum(axis=0)
     reasons = {}
-    for tag, count, is_scored in zip(tracks.tags, carriers.tolist(), _is_scored(scores).tolist(), strict=True):
+    for tag, count, is_scored in zip(tracks.tags, carriers.tolist(), scored_tags(scores).tolist(), strict=True):
         if count == 0:
             reasons[tag] = "no track has it"
         elif count == len(tracks):
@@ -119,118 +119,29 @@ def _left_out(tracks: EmbeddedTracks, scores: Vectors, *, unscored: str) -> dict
     return reasons
 
 
-def _is_scored(scores: Vectors) -> NDArray[np.bool_]:
-    return np.asarray(~np.isnan(scores).any(axis=0))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Areas:
-    """Both areas of every tag that has them: of the tracks, of every resample, and of a random order.
-
-    Attributes:
-        columns: `(t,)` of the labels.
-        values: `(2, t)`.
-        resampled: `(2, t, resamples)`, NaN where the resample lacks carriers or others.
-        chances: `(2, t)`.
-    """
-
-    tracks: EmbeddedTracks
-    similarity: Similarity | None
-    columns: NDArray[np.int64]
-    values: Numbers
-    resampled: Numbers
-    chances: Numbers
-
-    @classmethod
-    def of(
-        cls, tracks: EmbeddedTracks, scores: Vectors, *, similarity: Similarity | None, settings: Bootstrap
-    ) -> "_Areas":
-        n, carriers = len(tracks), tracks.labels.sum(axis=0)
-        columns = np.flatnonzero(_is_scored(scores) & (carriers > 0) & (carriers < n))
-        rankings = [Ranking.of(scores[:, column], tracks.labels[:, column]) for column in columns]
-        values = np.empty((2, len(columns)))
+def _areas(tracks: EmbeddedTracks, scores: Vectors, *, similarity: Similarity | None, settings: Bootstrap) -> ByTag:
+    """Both areas of every tag that has them."""
+    n, columns = len(tracks), measured_columns(tracks, scores)
+    rankings = [Ranking.of(scores[:, column], tracks.labels[:, column]) for column in columns]
+    values = np.empty((2, len(columns)))
+    for place, ranking in enumerate(rankings):
+        values[:, place] = ranking.areas(np.ones((n, 1)))[:, 0]
+    resampled = np.empty((2, len(columns), settings.resamples))
+    done = 0
+    for block in draws(n, resamples=settings.resamples, rng=settings.rng()):
+        # Resamples side by side, so that a track's weights are taken in one piece.
+        weights = np.ascontiguousarray(block.T)
         for place, ranking in enumerate(rankings):
-            values[:, place] = ranking.areas(np.ones((n, 1)))[:, 0]
-        resampled = np.empty((2, len(columns), settings.resamples))
-        done = 0
-        for block in draws(n, resamples=settings.resamples, rng=settings.rng()):
-            # Resamples side by side, so that a track's weights are taken in one piece.
-            weights = np.ascontiguousarray(block.T)
-            for place, ranking in enumerate(rankings):
-                resampled[:, place, done : done + len(block)] = ranking.areas(weights)
-            done += len(block)
-        by_precision = [chance_average_precision(int(count), n) for count in carriers[columns]]
-        return cls(
-            tracks=tracks,
-            similarity=similarity,
-            columns=columns,
-            values=values,
-            resampled=resampled,
-            chances=np.array([[0.5] * len(columns), by_precision]),
-        )
-
-    def per_tag(self, variant: str, *, in_own_subspace: bool = False) -> list[Figure]:
-        figures = []
-        for place, column in enumerate(self.columns.tolist()):
-            notion = self.tracks.notions[column]
-            figures += self._figures(
-                [place],
-                len(self.tracks),
-                variant,
-                tag=self.tracks.tags[column],
-                notion=notion,
-                subspace=notion if in_own_subspace else None,
-            )
-        return figures
-
-    def per_notion(self, variant: str, *, in_own_subspace: bool = False) -> list[Figure]:
-        figures = []
-        for notion in self.tracks.dimensions:
-            places = np.flatnonzero(np.isin(self.columns, self.tracks.tags_of(notion))).tolist()
-            if places:
-                figures += self._figures(
-                    places, len(places), variant, notion=notion, subspace=notion if in_own_subspace else None
-                )
-        return figures
-
-    def over_all(self, variant: str) -> list[Figure]:
-        places = list(range(len(self.columns)))
-        return self._figures(places, len(places), variant) if places else []
-
-    def _figures(
-        self,
-        places: Sequence[int],
-        n: int,
-        variant: str,
-        *,
-        tag: str | None = None,
-        notion: str | None = None,
-        subspace: str | None = None,
-    ) -> list[Figure]:
-        """The mean over some tags; in a resample, over those of them that it has."""
-        figures = []
-        for row, metric in enumerate(METRICS):
-            of_tags = self.resampled[row, places]
-            defined = np.isfinite(of_tags)
-            counts = defined.sum(axis=0)
-            means = np.divide(
-                np.where(defined, of_tags, 0.0).sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0
-            )
-            interval = interval_of(float(self.values[row, places].mean()), means)
-            figures.append(
-                Figure(
-                    task=Task.TAGGING,
-                    metric=metric,
-                    subspace=subspace,
-                    notion=notion,
-                    tag=tag,
-                    similarity=self.similarity,
-                    variant=variant,
-                    value=interval.value,
-                    low=interval.low,
-                    high=interval.high,
-                    chance=float(self.chances[row, places].mean()),
-                    n=n,
-                )
-            )
-        return figures
+            resampled[:, place, done : done + len(block)] = ranking.areas(weights)
+        done += len(block)
+    by_precision = [chance_average_precision(int(count), n) for count in tracks.labels[:, columns].sum(axis=0)]
+    return ByTag(
+        tracks=tracks,
+        task=Task.TAGGING,
+        metrics=METRICS,
+        similarity=similarity,
+        columns=columns,
+        values=values,
+        resampled=resampled,
+        chances=np.array([[0.5] * len(columns), by_precision]),
+    )

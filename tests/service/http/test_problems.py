@@ -42,7 +42,9 @@ REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
     ("unknown_parameter", 400, "GET", f"/tracks/{GONE}?limit=1", {}),
     ("unknown_parameter", 400, "GET", "/search?tag=rock&dimension=x", {}),
     ("unknown_parameter", 400, "POST", "/similar?exclude_same_artist=true", CLIP),
-    ("unknown_parameter", 400, "POST", "/tags?limit=1", CLIP),
+    ("unknown_parameter", 400, "POST", "/tags?weights=era:1", CLIP),
+    ("unknown_parameter", 400, "GET", "/tags?dimension=era", {}),
+    ("unknown_parameter", 400, "GET", f"/tracks/{GONE}/tags?excerpts=true", {}),
     ("invalid_parameter", 400, "GET", "/search", {}),
     ("invalid_parameter", 400, "GET", "/search?tag=rock&limit=0", {}),
     ("invalid_parameter", 400, "GET", "/search?tag=rock&limit=101", {}),
@@ -55,6 +57,12 @@ REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
     ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x:0", {}),
     ("invalid_parameter", 400, "GET", "/search?tag=rock&weights=x", {}),
     ("invalid_parameter", 400, "GET", f"/tracks/{GONE}/similar?exclude_same_artist=perhaps", {}),
+    ("invalid_parameter", 400, "POST", "/tags?limit=0", CLIP),
+    ("invalid_parameter", 400, "POST", "/tags?at_least=1.01", CLIP),
+    ("invalid_parameter", 400, "POST", "/tags?at_least=nan", CLIP),
+    ("invalid_parameter", 400, "POST", "/tags?excerpts=some", CLIP),
+    ("invalid_parameter", 400, "GET", f"/clips/{'0' * 32}/tags?limit=many", {}),
+    ("invalid_parameter", 400, "GET", f"/tracks/{GONE}/tags?at_least=0.1&at_least=0.2", {}),
     ("conflicting_parameters", 400, "POST", "/similar?dimension=x&weights=x:1", CLIP),
     ("conflicting_parameters", 400, "GET", "/search?tag=rock&weights=era:1", {}),
     ("conflicting_parameters", 400, "GET", "/search?tag=rock&weights=groove:tight:1,era:1", {}),
@@ -64,12 +72,17 @@ REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
     ("unknown_tag", 400, "GET", "/search?tag=electronica", {}),
     ("unknown_dimension", 400, "POST", "/similar?dimension=eras", CLIP),
     ("unknown_dimension", 400, "GET", f"/tracks/{GONE}/similar?weights=eras:1", {}),
+    ("unknown_dimension", 400, "POST", "/tags?dimension=eras", CLIP),
+    ("unknown_dimension", 400, "GET", f"/clips/{'0' * 32}/tags?dimension=", {}),
+    ("unknown_dimension", 400, "GET", f"/tracks/{GONE}/tags?dimension=era&dimension=ERA", {}),
+    ("clip_not_found", 404, "GET", f"/clips/{'0' * 32}/tags", {}),
     ("not_found", 404, "GET", "/nothing", {}),
     ("not_found", 404, "GET", "/tracks/", {}),
     ("not_found", 404, "GET", "/static-offline-docs/nothing.js", {}),
     ("track_not_found", 404, "GET", f"/tracks/{GONE}", {}),
     ("track_not_found", 404, "GET", "/tracks/%00", {}),
     ("track_not_found", 404, "GET", f"/tracks/{GONE}/similar", {}),
+    ("track_not_found", 404, "GET", f"/tracks/{GONE}/tags", {}),
     ("track_not_found", 404, "GET", f"/tracks/{GONE}/audio", {}),
     ("method_not_allowed", 405, "POST", "/search?tag=rock", {}),
     ("method_not_allowed", 405, "GET", "/similar", {}),
@@ -278,10 +291,12 @@ def test_a_track_of_another_model_s_catalogue_is_a_conflict(settings: Settings, 
     with running_service(other) as service:
         statuses: dict[int, list[httpx.Response]] = {}
         for track in service.every_item("/tracks", limit=100):
-            answer = service.get(f"/tracks/{track['id']}/similar")
-            statuses.setdefault(answer.status_code, []).append(answer)
-            assert bool(service.get(f"/tracks/{track['id']}").json()["tags"]) == (answer.status_code == 200)
-        assert len(statuses[200]) == 1
+            told = service.get(f"/tracks/{track['id']}").json()["tags"]
+            for call in ("similar", "tags"):
+                answer = service.get(f"/tracks/{track['id']}/{call}")
+                statuses.setdefault(answer.status_code, []).append(answer)
+                assert bool(told) == (answer.status_code == 200)
+        assert len(statuses[200]) == 2
         for answer in statuses[409]:
             assert_problem(answer, "track_not_embedded", 409)
 
@@ -344,7 +359,7 @@ def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> Non
                     assert schema == {"$ref": "#/components/schemas/Problem"}
                     documented.update(re.findall(r"`(\w+)`", response["description"]))
             for code, status, refused_method, address, _ in REFUSED:
-                template = re.sub(r"/tracks/[^/?]+", "/tracks/{track_id}", address).partition("?")[0]
+                template = re.sub(r"/(track|clip)s/[^/?]+", r"/\1s/{\1_id}", address).partition("?")[0]
                 if (template, refused_method.lower()) == (path, method) and status != 405:
                     assert f"`{code}`" in responses[str(status)]["description"], (path, code)
     # These two are of no call: there is none at that address, or none of that method.

@@ -135,12 +135,3 @@ def test_who_would_wait_too_long_is_sent_away(crowded: Service) -> None:
     assert codes[503].json()["code"] == "too_busy"
     assert int(codes[503].headers["retry-after"]) > 0
     assert crowded.post_clip("/tags", SOUND).status_code == 200
-
-
-def test_tags_come_best_first_with_their_dimensions(shared: Service) -> None:
-    items = shared.post_clip("/tags", SOUND).json()["items"]
-    probabilities = [item["probability"] for item in items]
-    assert probabilities == sorted(probabilities, reverse=True)
-    assert all(0 <= probability <= 1 for probability in probabilities)
-    listed = {(item["name"], item["dimension"]) for item in shared.get("/tags").json()["items"]}
-    assert {(item["name"], item["dimension"]) for item in items} == listed

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 
-from index.bundle_manifest import BundleManifest, DimensionEntry, TagEntry
+from index.bundle_manifest import BundleManifest, CalibrationEntry, DimensionEntry, TagEntry
 
 SAMPLE_RATE = 8000
 EXCERPT_SAMPLES = 8000
@@ -33,6 +33,12 @@ TAGS = (
     ("80s", "era"),
     ("still", "mood, inner"),
 )
+
+CALIBRATED = {
+    "rock": CalibrationEntry(
+        on="made-up tunes", tracks=40, positives=10, expected_calibration_error=0.05, roc_auc=0.875
+    ),
+}
 
 
 def write_tiny_bundle(folder: Path, *, seed: int = 1) -> Path:
@@ -88,7 +94,10 @@ def write_tiny_bundle(folder: Path, *, seed: int = 1) -> Path:
         sample_rate=SAMPLE_RATE,
         excerpt_samples=EXCERPT_SAMPLES,
         dimensions=tuple(DimensionEntry(name=name, start=start, stop=stop) for name, (start, stop) in SLICES.items()),
-        tags=tuple(TagEntry(name=name, dimension=dimension, bias=0.0) for name, dimension in TAGS),
+        tags=tuple(
+            TagEntry(name=name, dimension=dimension, bias=0.0, calibration=CALIBRATED.get(name))
+            for name, dimension in TAGS
+        ),
         recipe={"made": "for tests"},
         provenance=(),
         files={

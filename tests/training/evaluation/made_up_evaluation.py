@@ -6,7 +6,15 @@ import numpy as np
 
 from index.subspaces import Subspace, Subspaces
 from training.evaluation.embedded import EmbeddedTracks
-from training.evaluation.evaluation import AS_RECORDED, OWN_SUBSPACES, Evaluation, Figure, Similarity, Task
+from training.evaluation.evaluation import (
+    AS_RECORDED,
+    OWN_SUBSPACES,
+    Evaluation,
+    Figure,
+    ReliabilityBin,
+    Similarity,
+    Task,
+)
 
 DIMENSIONS = ("klang|farbe", "$tempo$", "_room")
 MP3 = "mp3 at 64 kbit/s"
@@ -79,6 +87,12 @@ def made_up_evaluation(
             where = {"similarity": None, "variant": "model", "notion": notion, "condition": condition}
             add(Task.TAGGING, "roc_auc", 0.85 - worse, **where)
             add(Task.TAGGING, "roc_auc", 0.87 - worse, tag=f"tag of {notion}", **where)
+            for tag in (None, f"tag of {notion}", f"unheard of {notion}"):
+                where = {"similarity": None, "notion": notion, "condition": condition, "tag": tag}
+                # Of one tag, the errors are more than those of chance; the other is not heard at all.
+                held, heard = tag != f"tag of {notion}", tag != f"unheard of {notion}"
+                add(Task.CALIBRATION, "calibration_error", 0.06 + worse, 0.05 if held else 0.01, **where)
+                add(Task.CALIBRATION, "brier_score", 0.15 + worse, 0.25 if heard else 0.16, **where)
         where = {"condition": condition}
         add(Task.TAG_TRIPLETS, "accuracy", 0.71 - worse, **where)
         if len(spaces) > 1:
@@ -86,6 +100,8 @@ def made_up_evaluation(
             add(Task.TAGGING, "roc_auc", 0.78 - worse, variant=f"prototypes, {OWN_SUBSPACES}", **where)
         add(Task.TAGGING, "roc_auc", 0.86 - worse, similarity=None, variant="model", **where)
         add(Task.TAGGING, "roc_auc", 0.76 - worse, variant="prototypes", **where)
+        add(Task.CALIBRATION, "calibration_error", 0.06 + worse, 0.05, similarity=None, **where)
+        add(Task.CALIBRATION, "brier_score", 0.15 + worse, 0.25, similarity=None, **where)
         # Chance lies within: the card must say so.
         add(Task.DIM_SIM, "accuracy", 0.51 - shift, variant="clean", **where)
     if seconds is not None:
@@ -101,6 +117,14 @@ def made_up_evaluation(
             "data": {"name": "made up", "side": "test", "tracks": 96, "left_out": {"audio_empty": 1}},
             "settings": {"seed": 7, "resamples": 1000},
             "figures": tuple(figures),
+            "reliability": {
+                f"{kind} of {notion}": tuple(
+                    ReliabilityBin(low=p - 0.05, high=p + 0.05, n=96 // bins, mean_probability=p, share=p * p)
+                    for p in np.linspace(0.1, 0.9, bins).tolist()
+                )
+                for kind, bins in (("tag", 8), ("unheard", 6))
+                for notion in notions
+            },
         }
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.evaluation.made_up_evaluation import made_up_evaluation
+from tests.training.evaluation.made_up_evaluation import DIMENSIONS, made_up_evaluation
 from tests.training.evaluation.markdown_tables import numbers_of, tables_of
 from training.evaluation.card import BEGIN, END, NOT_EVALUATED, card_section, main_figures, with_section, write_card
 from training.evaluation.evaluation import AS_RECORDED, EvaluationError, Task
@@ -42,8 +42,8 @@ def test_a_bundles_card_keeps_its_text_and_gets_every_main_figure(tmp_path: Path
     assert card.startswith(original.rstrip())
     table = next(table for table in tables_of(card) if table[0][0] == "Task")
     figures = main_figures(evaluation)
-    # Seven of the whole, three of each dimension, and the skewness.
-    assert len(table) - 1 == len(figures) == 7 + 3 * 3 + 1
+    # Nine of the whole, four of each dimension, and the skewness.
+    assert len(table) - 1 == len(figures) == 9 + 4 * 3 + 1
     for row, figure in zip(table[1:], figures, strict=True):
         scale = 100 if figure.metric.startswith("R@") else 1
         assert figure.low is not None
@@ -74,6 +74,18 @@ def test_figures_that_are_not_told_from_chance_are_named() -> None:
     section = card_section(made_up_evaluation())
     (line,) = [line for line in section.splitlines() if line.startswith("- No better than chance")]
     assert line.endswith(": Dim-Sim accuracy, overall, complete space.")
+
+
+def test_tags_whose_probabilities_cannot_be_trusted_are_named() -> None:
+    lines = card_section(made_up_evaluation()).splitlines()
+    (wrong,) = [line for line in lines if "did not hold here" in line]
+    assert [f"{kind} of {DIMENSIONS[0]} (" in wrong for kind in ("tag", "unheard")] == [True, False]
+    (useless,) = [line for line in lines if "no better a forecast here" in line]
+    assert useless.endswith(": " + ", ".join(f"unheard of {name}" for name in DIMENSIONS) + ".")
+    assert any("probabilities of 0 of 6 tags held here" in line for line in lines)
+    without = made_up_evaluation()
+    plain = tuple(figure for figure in without.figures if figure.task is not Task.CALIBRATION)
+    assert "robabilities" not in card_section(without.model_copy(update={"figures": plain}))
 
 
 def test_tasks_and_changes_that_were_not_measured_are_named_and_so_are_notes() -> None:

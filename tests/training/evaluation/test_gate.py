@@ -69,6 +69,18 @@ def test_a_figure_that_is_no_number_falls_short(tmp_path: Path) -> None:
     assert len(falls_short(tmp_path, 'task = "retrieval"\nmetric = "R@2"\nvalue = -1')) == 1
 
 
+def test_a_ceiling_is_the_most_a_figure_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "thresholds.toml"
+    retrieval = 'task = "retrieval"\nmetric = "R@1"\n'
+    path.write_text(f"[[at_most]]\n{retrieval}value = 0.4\n[[at_least]]\n{retrieval}value = 0.4")
+    assert shortfalls(EVALUATION, read_thresholds(path)) == ()
+    path.write_text(f"[[at_most]]\n{retrieval}value = 0.35\n[[at_most]]\n{retrieval.replace('1', '2')}value = 9")
+    messages = [str(shortfall) for shortfall in shortfalls(EVALUATION, read_thresholds(path))]
+    assert messages[0].endswith("retrieval R@1 in the complete space is 0.4000, 0.0500 above the 0.35 it may be")
+    # What is no number is not little, either.
+    assert "R@2" in messages[1]
+
+
 @pytest.mark.parametrize(
     ("threshold", "complaint"),
     [
@@ -91,8 +103,10 @@ def test_a_threshold_that_names_no_figure_is_an_error_and_tells_the_nearest(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "at_least: Field required"),
-        ("at_least = []", "at_least: List should have at least 1 item"),
+        ("", "holds no threshold; each stands under"),
+        ("at_least = []\nat_most = []", "holds no threshold"),
+        ("at_best = []", "at_best: Extra inputs"),
+        ('[[at_most]]\ntask = "retrieval"\nmetric = "R@1"', "at_most.1.value: Field required"),
         ("[[at_least", "is not TOML"),
         ('[[at_least]]\ntask = "retrieval"\nmetric = "R@1"', "at_least.1.value: Field required"),
         ('[[at_least]]\ntask = "retrieval"\nmetric = "R@1"\nvalue = nan', "at_least.1.value"),

@@ -4,6 +4,7 @@ When a change is meant to move them: `python -m tests.training.evaluation.test_g
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,9 @@ from training.evaluation.disentanglement import (
 )
 from training.evaluation.evaluation import Figure, Similarity
 from training.evaluation.hubness import hubness_figures
+from training.evaluation.reliability import as_probabilities
 from training.evaluation.retrieval import retrieval_figures
+from training.evaluation.tag_calibration import own_calibration
 from training.evaluation.tagging import own_tagging, prototype_tagging
 from training.evaluation.triplets import tag_triplets, track_triplets, triplet_figures
 
@@ -37,6 +40,8 @@ def _figures() -> list[Figure]:
     for similarity in Similarity:
         figures += retrieval_figures(tracks, similarity=similarity, settings=settings)
     figures += own_tagging(tracks, settings=settings).figures
+    probable = replace(tracks, tag_scores=as_probabilities(tracks.tag_scores).astype(np.float32))
+    figures += own_calibration(probable, settings=settings).figures
     figures += prototype_tagging(tracks, training, settings=settings).figures
     triplets = [tag_triplets(tracks, notion, 300, rng) for notion in NOTIONS]
     figures += triplet_figures(tracks, [*triplets, track_triplets(tracks, 300, rng)], settings=settings)

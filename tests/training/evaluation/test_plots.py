@@ -43,9 +43,11 @@ def test_the_page_grows_with_what_was_measured(tmp_path: Path) -> None:
     plain = made_up_evaluation(conditions=(AS_RECORDED,))
     one = _inches(draw_plots(_only(plain, Task.RETRIEVAL), tmp_path / "one.png"))
     two = _inches(draw_plots(_only(plain, Task.RETRIEVAL, Task.TAGGING), tmp_path / "two.png"))
-    six = _inches(draw_plots(made_up_evaluation(dimensions=("a", "b")), tmp_path / "six.png"))
+    three = _inches(draw_plots(_only(plain, Task.RETRIEVAL, Task.TAGGING, Task.CALIBRATION), tmp_path / "three.png"))
+    seven = _inches(draw_plots(made_up_evaluation(dimensions=("a", "b")), tmp_path / "seven.png"))
     assert two == pytest.approx((2 * one[0], one[1]), abs=0.01)
-    assert six == pytest.approx((3 * one[0], 2 * one[1] - 0.4), abs=0.01)
+    assert three == pytest.approx((2 * one[0], 2 * one[1] - 0.4), abs=0.01)
+    assert seven == pytest.approx((3 * one[0], 3 * one[1] - 0.8), abs=0.01)
 
 
 def test_without_figures_the_page_says_so_and_shows_no_curve(tmp_path: Path) -> None:

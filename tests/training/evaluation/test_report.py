@@ -73,6 +73,36 @@ def test_every_figure_of_the_audio_as_recorded_stands_somewhere() -> None:
     assert [figure.name for figure in recorded if cell(figure) not in page] == []
 
 
+def test_calibration_has_a_row_for_every_dimension_and_every_tag() -> None:
+    evaluation = made_up_evaluation()
+    header, *rows = _table(evaluation, "Tags of", "calibration error")
+    assert header == ["Tags of", "calibration error", "Brier score"]
+    assert {row[0] for row in rows} == {*DIMENSIONS, "overall"}
+    of_tags = [
+        table
+        for table in tables_of(evaluation_report(evaluation))
+        if table[0][0] == "Tag" and table[0][-2:] == ["calibration error", "Brier score"]
+    ]
+    (header, *rows) = of_tags[0]
+    assert {row[0] for row in rows} == {f"{kind} of {name}" for kind in ("tag", "unheard") for name in DIMENSIONS}
+    for row in rows:
+        for metric, text in zip(("calibration_error", "brier_score"), row[-2:], strict=True):
+            figure = _figure(evaluation, Task.CALIBRATION, metric, tag=row[0], notion=row[0].partition(" of ")[2])
+            assert numbers_of(text) == pytest.approx(_expected(figure))
+
+
+def test_reliability_tells_of_every_tag_what_was_said_and_what_was_so() -> None:
+    evaluation = made_up_evaluation()
+    header, *rows = _table(evaluation, "Tag", "1")
+    assert header == ["Tag", *map(str, range(1, 9))]
+    assert [row[0] for row in rows] == list(evaluation.reliability)
+    for row, bins in zip(rows, evaluation.reliability.values(), strict=True):
+        expected = [f"{each.mean_probability:.2f} → {each.share:.2f}" for each in bins]
+        assert row[1:] == expected + [DASH] * (8 - len(bins))
+    plain = evaluation.model_copy(update={"reliability": {}})
+    assert "Reliability" not in evaluation_report(plain)
+
+
 def test_what_was_not_measured_is_a_dash_and_its_section_is_left_out() -> None:
     whole = made_up_evaluation()
     bare = whole.model_copy(update={"figures": (_figure(whole, Task.RETRIEVAL, "R@2"),)})

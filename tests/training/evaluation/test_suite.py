@@ -89,6 +89,22 @@ def test_an_embedding_that_hears_everything_scores_one(perfect: Measured, dimens
     assert value(found, Task.TAGGING, "roc_auc", variant="prototypes", **own) == 1
 
 
+def test_probabilities_are_held_against_the_labels_and_said_not_to_be_calibrated(perfect: Measured) -> None:
+    found = perfect.evaluation
+    of_tags = {each.tag for each in found.figures if each.task is Task.CALIBRATION and each.tag is not None}
+    assert set(found.reliability) == of_tags == {each.tag for each in found.figures if each.tag is not None}
+    for tag, bins in found.reliability.items():
+        column = perfect.tracks.tags.index(tag)
+        assert sum(each.n for each in bins) == len(perfect.tracks)
+        carriers = sum(each.n * each.share for each in bins)
+        assert carriers == pytest.approx(perfect.tracks.labels[:, column].sum())
+        figure = found.find(Task.CALIBRATION, "brier_score", tag=tag, notion=perfect.tracks.notions[column])
+        assert figure is not None
+        scores, labels = perfect.tracks.tag_scores[:, column], perfect.tracks.labels[:, column]
+        assert figure.value == pytest.approx(np.mean((scores - labels) ** 2), abs=1e-6)
+    assert any("5 of the bundle's 5 tags were not calibrated" in note for note in perfect.notes)
+
+
 def test_a_sub_space_that_hears_its_own_dimension_alone_knows_nothing_of_the_other(perfect: Measured) -> None:
     for notion, subspace in (("timbre", "groove"), ("groove", "timbre")):
         leak = value(perfect.evaluation, Task.TAG_TRIPLETS, "accuracy", notion=notion, subspace=subspace)
@@ -115,7 +131,8 @@ def test_an_embedding_of_noise_scores_what_chance_does(evaluate: Evaluate, tmp_p
     asked = [
         figure
         for figure in found.figures
-        if figure.task is not Task.HUBNESS and figure.tag is None and figure.subspace is None
+        # Scores that know nothing may be worse than always giving the share of carriers.
+        if figure.task not in (Task.HUBNESS, Task.CALIBRATION) and figure.tag is None and figure.subspace is None
     ]
     assert {figure.task for figure in asked} >= {Task.RETRIEVAL, Task.TAGGING, Task.TAG_TRIPLETS, Task.TRACK_TRIPLETS}
     for figure in asked:
