@@ -164,6 +164,16 @@ def tagged_folder(folder: Path, field: tuple[str, ...], separators: str, decades
     return read_tagged_folder(folder, fields=field or LABEL_FIELDS, separators=separators, with_decade=decades)
 
 
+@manifest_verb("debian")
+@click.argument("folder", type=FOLDER)
+@click.option("--debs", type=FOLDER, help="Where the packages' files are, if not in FOLDER. It is not written to.")
+def debian(folder: Path, *, debs: Path | None) -> Gathered:
+    """Freely licensed music out of Debian's packages, unpacked in FOLDER: real recordings without labels."""
+    from training.datasets.debian import read_debian
+
+    return read_debian(folder, debs=debs)
+
+
 @manifest_verb("rendered", split_by=("artist",))
 @click.argument("folder", type=FOLDER)
 @click.option("--soundfont", type=FILE, required=True, help="FluidR3_GM.sf2.")
@@ -253,5 +263,5 @@ def manifest(file: Path) -> Gathered:
     return Gathered(read_manifest(file), {}, ())
 
 
-for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, rendered, accompanied, manifest):
+for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, debian, rendered, accompanied, manifest):
     dataset.add_command(verb)
