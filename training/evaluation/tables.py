@@ -90,7 +90,14 @@ def cell(figures: Figure | Sequence[Figure] | None) -> str:
 # Of `Evaluation.data`.
 _NOTES = "notes"
 
-_MEASURES = {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC", "share_closer": "share closer"}
+_MEASURES = {
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+    "share_closer": "share closer",
+    "least_roc_auc": "least ROC-AUC",
+    "rank_correlation": "rank correlation",
+    "least_rank_correlation": "least rank correlation",
+}
 
 # Attributes that tell figures of one task apart, and the titles of their columns.
 _TITLES = {
@@ -157,7 +164,7 @@ def told(figure: Figure, attribute: str) -> str:
         return OWN_SUBSPACES
     if variant.endswith(OWN_SUBSPACES) and attribute == "variant":
         return described("variant", variant.removesuffix(OWN_SUBSPACES).removesuffix(", ") or None)
-    if attribute == "subspace" and figure.task is Task.TAGGING and figure.similarity is None:
+    if attribute == "subspace" and figure.task in (Task.TAGGING, Task.AGREEMENT) and figure.similarity is None:
         return DASH  # A model's own scores compare nothing in a space.
     return described(attribute, getattr(figure, attribute))
 
