@@ -215,7 +215,8 @@ def test_an_artist_stays_on_the_side_that_is_kept_farthest_from_training(tmp_pat
 
 
 def test_of_two_files_of_the_same_bytes_one_is_a_track(tmp_path: Path) -> None:
-    lay(tmp_path, {"a/music/x.ogg": audio(21), "b/music/y.ogg": audio(21)})
+    content = audio(21)
+    lay(tmp_path, {"a/music/x.ogg": content, "b/music/y.ogg": content})
     same = read_debian(tmp_path, listed=listed({"name": "a", "side": "train"}, {"name": "b", "side": "test"}))
     assert list(rows(same)) == ["b/music/y.ogg"]
     assert same.left_out == {"the same file as another track": ("a/music/x.ogg",)}
