@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import shutil
 import tarfile
 import tomllib
 import zipfile
@@ -98,7 +99,10 @@ def unpack(deb: Path, folder: Path, *, inner_zip: str | None = None) -> None:
     Raises:
         PackageError: If the file is no package, is damaged, or is compressed in a way that Python does not know.
     """
-    unfinished = folder.with_name(folder.name + ".unfinished")
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    # Of a run that was killed.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
     try:
         with deb.open("rb") as file:
             _find_data(file, deb)

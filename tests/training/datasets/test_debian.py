@@ -77,6 +77,13 @@ def test_a_package_is_unpacked_but_for_what_is_no_audio(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p", "p.deb"]
 
 
+def test_what_a_killed_run_left_is_not_taken_for_the_packages(tmp_path: Path) -> None:
+    lay(tmp_path / "p.unfinished", {"usr/old.ogg": b"half a file"})
+    (tmp_path / "p.deb").write_bytes(deb({"usr/new.ogg": b"audio"}))
+    unpack(tmp_path / "p.deb", tmp_path / "p")
+    assert [path.name for path in tmp_path.rglob("*.ogg")] == ["new.ogg"]
+
+
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
 @pytest.mark.parametrize("compression", ["xz", "gz", "bz2"])
 def test_what_is_unpacked_is_what_dpkg_unpacks(tmp_path: Path, compression: str) -> None:
