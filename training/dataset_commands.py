@@ -164,6 +164,16 @@ def tagged_folder(folder: Path, field: tuple[str, ...], separators: str, decades
     return read_tagged_folder(folder, fields=field or LABEL_FIELDS, separators=separators, with_decade=decades)
 
 
+@manifest_verb("debian")
+@click.argument("folder", type=FOLDER)
+@click.option("--debs", type=FOLDER, help="Where the packages' files are, if not in FOLDER. It is not written to.")
+def debian(folder: Path, *, debs: Path | None) -> Gathered:
+    """Freely licensed music out of Debian's packages, unpacked in FOLDER: real recordings without labels."""
+    from training.datasets.debian import read_debian
+
+    return read_debian(folder, debs=debs)
+
+
 @manifest_verb("rendered", split_by=("artist",))
 @click.argument("folder", type=FOLDER)
 @click.option("--soundfont", type=FILE, required=True, help="FluidR3_GM.sf2.")
@@ -249,7 +259,9 @@ def accompanied(
 @click.option("--soundfont", type=FILE, required=True, multiple=True, help="An .sf2 or .sf3 file. Give several.")
 @click.option("--mma", type=FILE, help="MMA's command, if it is not on the path.")
 @click.option("--pieces", type=click.IntRange(1), default=600, show_default=True, help="How many.")
-@click.option("--tunes", type=click.IntRange(1), default=200, show_default=True, help="How many tunes they are made of.")
+@click.option(
+    "--tunes", type=click.IntRange(1), default=200, show_default=True, help="How many tunes they are made of."
+)
 @click.option("--music-seed", type=click.IntRange(0), default=0, show_default=True, help="Another one: other music.")
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many render at once.")
 def varied(
@@ -291,5 +303,7 @@ def manifest(file: Path) -> Gathered:
     return Gathered(read_manifest(file), {}, ())
 
 
-for verb in (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, rendered, accompanied, varied, manifest):
+VERBS = (million_song, magnatagatune, mtg_jamendo, fma, tagged_folder, debian, rendered, accompanied, varied, manifest)
+
+for verb in VERBS:
     dataset.add_command(verb)

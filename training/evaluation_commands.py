@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -51,6 +52,7 @@ EVALUATION_FILE = "evaluation.json"
 @click.option(
     "--weight", "weights", multiple=True, metavar="DIMENSION=WEIGHT", help="Ask Dim-Sim with weights, too; repeatable."
 )
+@click.option("--agree-with", type=_FOLDER, help="Another bundle, to compare tag scores with.")
 @click.option("--triplets", default=40_000, show_default=True, type=click.IntRange(1), help="Drawn for each dimension.")
 @click.option(
     "--triplet-file", "triplet_files", multiple=True, type=_FILE, help="Ask these instead of drawing; repeatable."
@@ -91,6 +93,7 @@ def evaluate(
     dim_sim: tuple[Path, ...],
     agreement: float,
     weights: tuple[str, ...],
+    agree_with: Path | None,
     triplets: int,
     triplet_files: tuple[Path, ...],
     write_triplets: Path | None,
@@ -148,9 +151,9 @@ def evaluate(
     try:
         # What a person may have mistyped is looked at before the work begins.
         thresholds = () if at_least is None else read_thresholds(at_least)
-        bundle = ModelBundle.open(
-            model, threads=1, device=device, batch_size=LARGEST_BATCH_SIZE if device == "cuda" else BATCH_SIZE
-        )
+        batch_size = LARGEST_BATCH_SIZE if device == "cuda" else BATCH_SIZE
+        opened = partial(ModelBundle.open, threads=1, device=device, batch_size=batch_size)
+        bundle, reference = opened(model), None if agree_with is None else opened(agree_with)
         for dimension in settings.weights or ():
             _ = bundle.subspaces[dimension]
         folder = _writable(out or model)
@@ -170,6 +173,7 @@ def evaluate(
                 threads=threads,
                 dim_sim=dim_sim,
                 triplet_files=triplet_files,
+                reference=reference,
                 watch=watch,
             )
         _write(measured, folder, write_triplets, console, seed=seed)
@@ -217,11 +221,14 @@ def _write(measured: "Measured", folder: Path, triplets: Path | None, console: "
     written += write_report(measured.evaluation, measured.tracks, folder, seed=seed)
     if triplets is not None:
         triplets.mkdir(parents=True, exist_ok=True)
-        for name, is_of_tags in (("tag-triplets.csv", True), ("track-triplets.csv", False)):
-            asked = [each for each in measured.triplets if (each.notion is not None) is is_of_tags]
+        kinds = {"tag-triplets": [each for each in measured.triplets if each.notion is not None]}
+        for each in measured.triplets:
+            if each.notion is None:
+                kinds["-".join(f"track triplets {each.variant or ''}".split())] = [each]
+        for name, asked in kinds.items():
             if asked:
-                write_triplets(asked, measured.tracks, triplets / name)
-                written.append(triplets / name)
+                write_triplets(asked, measured.tracks, triplets / f"{name}.csv")
+                written.append(triplets / f"{name}.csv")
     for note in measured.notes:
         console.print(f"note: {note}")
     for path in written:

@@ -103,7 +103,7 @@ def test_every_option_reaches_the_suite(bundle: Path, music: Path, work: Path, t
         *("--model", bundle, "--data", music, "--work", work, "--out", tmp_path),
         *("--side", "train", "--similarity", "dot", "--similarity", "cosine", "--complete", "whole"),
         *("--excerpts-per-track", 2, "--seed", 3, "--threads", 2, "--robustness", "--agreement", 0.9),
-        *("--weight", "timbre=2", "--weight", "groove=0.5", "--ignore-case", *QUICK),
+        *("--weight", "timbre=2", "--weight", "groove=0.5", "--ignore-case", "--agree-with", bundle, *QUICK),
     )
     assert "18 rows" in output
     assert "side train" in output
@@ -119,6 +119,8 @@ def test_every_option_reaches_the_suite(bundle: Path, music: Path, work: Path, t
     }
     assert found.data["excerpts"] == 36
     assert {figure.condition for figure in found.figures} == {"as recorded", *CONDITIONS}
+    assert found.find(Task.AGREEMENT, "roc_auc", variant="probabilities, top 5 %") is not None
+    assert str(found.settings["agreement_with"]).startswith("small ")
 
 
 def test_what_falls_short_fails_and_is_named(bundle: Path, music: Path, work: Path, tmp_path: Path) -> None:

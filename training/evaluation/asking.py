@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.evaluation.artists import artist_figures
 from training.evaluation.disentanglement import (
     HARD,
     RANDOM,
@@ -25,7 +26,11 @@ from training.evaluation.suite_settings import SuiteSettings
 from training.evaluation.tag_calibration import own_calibration
 from training.evaluation.tagging import Tagging, own_tagging, prototype_tagging
 from training.evaluation.triplet_files import read_triplets
-from training.evaluation.triplets import Triplets, tag_triplets, track_triplets, triplet_figures
+from training.evaluation.triplets import Triplets, one_stretch, tag_triplets, track_triplets, triplet_figures
+
+# Of triplets whose tracks are one stretch each, as long as the previews that the paper's are cut from.
+STRETCH_SECONDS = 30.0
+WITHIN_STRETCH, SAME_ALBUM = f"within {STRETCH_SECONDS:g} s", "same album"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,7 @@ def ask_all(
         ("hard factor triplets", partial(factor_triplet_figures, tracks, factors[HARD], variant=HARD)),
         ("factor pairs", partial(factor_pair_figures, tracks, factors[_PAIRS])),
         ("hubness", partial(hubness_figures, tracks)),
+        ("same artist", partial(artist_figures, tracks)),
     )
     for similarity in settings.similarities:
         for what, measure in measures:
@@ -142,10 +148,18 @@ def _drawn(findings: Findings, tracks: EmbeddedTracks, settings: SuiteSettings) 
             drawn.append(tag_triplets(tracks, notion, settings.triplets, settings.rng(f"tag triplets {notion}")))
         except EvaluationError as error:
             findings.note(f"tag triplets of {notion}: {error}")
-    try:
-        drawn.append(track_triplets(tracks, settings.triplets, settings.rng("track triplets")))
-    except EvaluationError as error:
-        findings.note(f"track triplets: {error}")
+    for variant in (None, WITHIN_STRETCH, SAME_ALBUM):
+        what = "track triplets" if variant is None else f"track triplets, {variant}"
+        rng = settings.rng(what)
+        try:
+            among = one_stretch(tracks, STRETCH_SECONDS, rng) if variant == WITHIN_STRETCH else None
+            drawn.append(
+                track_triplets(
+                    tracks, settings.triplets, rng, variant=variant, among=among, same_album=variant == SAME_ALBUM
+                )
+            )
+        except EvaluationError as error:
+            findings.note(f"{what}: {error}")
     return tuple(drawn)
 
 

@@ -16,6 +16,7 @@ class EmbeddedTracks:
         subspaces: The bundle's.
         track_ids: n, each once.
         artists: n, empty where unknown. (A rendered piece's artist is its tune.)
+        albums: n, empty where unknown. (Of music out of Debian's packages, the package.)
         tags: The vocabulary's tags, in the order of the columns of `labels`.
         notions: The dimension of each of those tags: the vocabulary's, which a bundle that is not disentangled lacks.
         labels: `(n, tags)` bool.
@@ -24,11 +25,13 @@ class EmbeddedTracks:
         starts_seconds: `(m,)` float64 from the beginning of the track's clip.
         tag_scores: `(n, tags)` float32: the bundle's own probabilities, mean over excerpts; NaN for a tag that the
             bundle does not know.
+        excerpt_tag_scores: `(m, tags)` float32: the same of each excerpt.
     """
 
     subspaces: Subspaces
     track_ids: tuple[str, ...]
     artists: tuple[str, ...]
+    albums: tuple[str, ...]
     tags: tuple[str, ...]
     notions: tuple[str, ...]
     labels: NDArray[np.bool_]
@@ -36,6 +39,7 @@ class EmbeddedTracks:
     track: NDArray[np.int64]
     starts_seconds: NDArray[np.float64]
     tag_scores: Vectors
+    excerpt_tag_scores: Vectors
 
     def __len__(self) -> int:
         return len(self.track_ids)

@@ -22,7 +22,7 @@ class Shard:
         counts: `(rows,)` int64, excerpts of each.
         starts_seconds: `(m,)` float64, of the excerpts of all rows.
         excerpts: `(m, width)` float32.
-        tag_probabilities: `(rows, tags)` float32, mean over the row's excerpts; 0 where it has none.
+        tag_probabilities: `(m, tags)` float32.
         failures: Code and message by row of the manifest.
     """
 
@@ -58,7 +58,7 @@ def join_rows(rows: range, made: list[EmbeddedRow]) -> Shard:
         np.array([len(row.excerpts) for row in made], dtype=np.int64),
         np.concatenate([row.starts_seconds for row in made]),
         np.concatenate([row.excerpts for row in made]),
-        np.stack([row.tag_probabilities for row in made]),
+        np.concatenate([row.tag_probabilities for row in made]),
         {position: row.failure for position, row in zip(rows, made, strict=True) if row.failure is not None},
     )
 

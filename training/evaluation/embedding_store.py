@@ -18,21 +18,20 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
 from index.audio import AudioError, AudioErrorCode, ExcerptPlan
 from index.decoder import Decoder
 from index.model import ModelBundle
-from index.subspaces import Vectors
 from training.datasets.labels import Labels
 from training.datasets.manifest import Manifest
 from training.evaluation.clip import Clip, clip_excerpts
 from training.evaluation.conditions import Condition
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.embedding_shards import EmbeddedRow, Shard, join_rows, read_shard, stamp_of, write_shard
+from training.evaluation.embedding_tracks import tracks_of
 from training.evaluation.evaluation import AS_RECORDED, EvaluationError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 # Some seconds of work, lost at most if the process is killed.
 ROWS_PER_SHARD = 32
@@ -133,7 +132,7 @@ def embed_tracks(
     if len(left_out) == len(manifest):
         first = f"; the first: {left_out[0].code}: {left_out[0].path}: {left_out[0].message}" if left_out else ""
         raise EvaluationError(f"none of the {len(manifest)} rows gives audio to embed{first}")
-    return Embedded(_gathered(bundle, manifest, labels, shards), left_out)
+    return Embedded(tracks_of(bundle, manifest, labels, shards), left_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,17 +191,13 @@ class _Work:
             return self._none(MISSING, f"{clip.path} does not exist")
         except OSError as error:
             return self._none(UNREADABLE, os.strerror(error.errno) if error.errno else str(error))
-        return EmbeddedRow(
-            np.concatenate(starts),
-            np.concatenate(excerpts),
-            np.concatenate(probabilities).mean(axis=0, dtype=np.float32),
-        )
+        return EmbeddedRow(np.concatenate(starts), np.concatenate(excerpts), np.concatenate(probabilities))
 
     def _none(self, code: str, message: str) -> EmbeddedRow:
         return EmbeddedRow(
             np.zeros(0),
             np.zeros((0, self.bundle.subspaces.width), np.float32),
-            np.zeros(len(self.bundle.tags), np.float32),
+            np.zeros((0, len(self.bundle.tags)), np.float32),
             (code, message),
         )
 
@@ -243,50 +238,3 @@ def _shards(work: _Work, place: Path, *, threads: int, watch: Watch | None) -> I
 
 def _may_pass(shard: Shard) -> bool:
     return any(code in _MAY_PASS for code, _ in shard.failures.values())
-
-
-def _gathered(bundle: ModelBundle, manifest: Manifest, labels: Labels, shards: list[Shard]) -> EmbeddedTracks:
-    """Rows become tracks: clips of one track side by side."""
-    counts = np.concatenate([shard.counts for shard in shards])
-    row_of_excerpt = np.repeat(np.arange(len(manifest)), counts)
-    kept = np.flatnonzero(counts)
-    number, track_ids = manifest.track_id.take(kept).numbered()
-    track_of_row = np.full(len(manifest), -1)
-    track_of_row[kept] = number
-    first_row = kept[np.unique(number, return_index=True)[1]]
-    row, track = row_of_excerpt, track_of_row[row_of_excerpt]
-    starts = np.concatenate([shard.starts_seconds for shard in shards])
-    excerpts = np.concatenate([shard.excerpts for shard in shards])
-    # Clips of one track may be anywhere in the manifest. Mostly they are not, and a copy of all excerpts is saved.
-    if (np.diff(track) < 0).any():
-        order = np.argsort(track, kind="stable")
-        row, track, starts, excerpts = row[order], track[order], starts[order], excerpts[order]
-    own_labels = np.zeros((len(track_ids), labels.matrix.shape[1]), dtype=np.bool_)
-    np.logical_or.at(own_labels, number, labels.matrix[kept])
-    scores = np.zeros((len(track_ids), len(bundle.tags)))
-    probabilities = np.concatenate([shard.tag_probabilities for shard in shards])
-    np.add.at(scores, number, probabilities[kept] * counts[kept, None])
-    scores /= np.bincount(track, minlength=len(track_ids))[:, None]
-    vocabulary = labels.vocabulary
-    return EmbeddedTracks(
-        subspaces=bundle.subspaces,
-        track_ids=track_ids,
-        artists=tuple(manifest.artist.take(first_row)),
-        tags=vocabulary.tag_names,
-        notions=tuple(tag.dimension for tag in vocabulary.tags),
-        labels=own_labels,
-        excerpts=excerpts,
-        track=track.astype(np.int64),
-        # From the beginning of the track's first clip, where it has several.
-        starts_seconds=starts + manifest.start_seconds[row] - manifest.start_seconds[first_row][track],
-        tag_scores=_in_order_of(vocabulary.tag_names, bundle, scores),
-    )
-
-
-def _in_order_of(tags: tuple[str, ...], bundle: ModelBundle, scores: NDArray[np.float64]) -> Vectors:
-    columns = {tag.name: column for column, tag in enumerate(bundle.tags)}
-    result = np.full((len(scores), len(tags)), np.nan, dtype=np.float32)
-    for place, tag in enumerate(tags):
-        if tag in columns:
-            result[:, place] = scores[:, columns[tag]]
-    return result

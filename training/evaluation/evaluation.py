@@ -27,6 +27,8 @@ class Task(StrEnum):
     FACTOR_PAIRS = "factor pairs"
     DIM_SIM = "Dim-Sim"
     HUBNESS = "hubness"
+    ARTISTS = "same artist"
+    AGREEMENT = "agreement"
     TRAINING = "training"
 
 

@@ -34,5 +34,6 @@ KEY_FIGURES: tuple[Column, ...] = (
     figure_column("Triplets, complete space", Task.TAG_TRIPLETS, "accuracy"),
     ("Triplets, own sub-spaces", own_subspaces),
     figure_column("Track triplets", Task.TRACK_TRIPLETS, "accuracy"),
+    figure_column("Same artist, R@1", Task.ARTISTS, "R@1"),
     figure_column("Dim-Sim clean", Task.DIM_SIM, "accuracy", variant="clean"),
 )

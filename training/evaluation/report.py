@@ -135,7 +135,16 @@ _PARTS = (
     _Part(
         Task.TRACK_TRIPLETS,
         "Track triplets",
-        "The share of triplets in which another excerpt of the same track is nearer than one of another track.",
+        "The share of triplets in which another excerpt of the same track is nearer than one of another track. `within "
+        "30 s`: every track is one stretch of that length, drawn at random. `same album`: the other track is of the "
+        "same album.",
+        "metric",
+    ),
+    _Part(
+        Task.ARTISTS,
+        "Same artist",
+        "The share of tracks whose nearest other track is by the same artist, in per cent. `among the album`: of the "
+        "other tracks of the album; `without the album`: of all but those.",
         "metric",
     ),
     _Part(
@@ -165,6 +174,15 @@ _PARTS = (
         "How unevenly tracks are found: the skewness of how often a track is among the nearest of others, and what "
         "else is measured of it. Low is good.",
         "metric",
+    ),
+    _Part(
+        Task.AGREEMENT,
+        "Agreement with another tagger",
+        "Whether excerpts are ranked, tag by tag, as the other bundle's tag scores rank them; mean over tags, and "
+        "least. `probabilities`: by the bundle's own tag scores; `proxies`: by the cosine with the tag, as a search by "
+        "tag does. It does not say that either bundle is right.",
+        "metric",
+        "variant",
     ),
 )
 
@@ -219,7 +237,11 @@ def evaluation_report(evaluation: Evaluation, *, pictures: Sequence[str] = ()) -
     return "\n".join(parts)
 
 
-_BY_TAG = ((Task.TAGGING, "Auto-tagging by tag"), (Task.CALIBRATION, "Calibration by tag"))
+_BY_TAG = (
+    (Task.TAGGING, "Auto-tagging by tag"),
+    (Task.AGREEMENT, "Agreement by tag"),
+    (Task.CALIBRATION, "Calibration by tag"),
+)
 
 _RELIABILITY_SAYS = (
     "What the bundle says → the share of these tracks that have the tag, from the tenth of the tracks that are given "

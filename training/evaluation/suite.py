@@ -5,21 +5,23 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from index.decoder import Decoder
 from index.model import ModelBundle
+from index.subspaces import Vectors
 from training.datasets.labels import Labels, labels_of
 from training.datasets.manifest import Manifest
+from training.evaluation.agreement import PROBABILITIES, PROXIES, agreement_figures, proxy_scores
 from training.evaluation.asking import Findings, ask_all
 from training.evaluation.conditions import Condition
 from training.evaluation.dim_sim import RatedTriplet, dim_sim_clips, dim_sim_figures, read_dim_sim
 from training.evaluation.dim_sim_audio import clip_manifest, clip_vectors
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.embedding_store import Embedded, embed_tracks
-from training.evaluation.evaluation import Evaluation, EvaluationError
+from training.evaluation.evaluation import Evaluation, EvaluationError, Figure
 from training.evaluation.measured_data import MeasuredData
 from training.evaluation.suite_settings import SuiteSettings
 from training.evaluation.triplets import Triplets
@@ -55,6 +57,7 @@ def evaluate_bundle(
     threads: int = 1,
     dim_sim: Sequence[Path] = (),
     triplet_files: Sequence[Path] = (),
+    reference: ModelBundle | None = None,
     watch: Watch | None = None,
 ) -> Measured:
     """Embed what is not embedded yet, and measure it.
@@ -70,6 +73,7 @@ def evaluate_bundle(
         threads: Rows embedded at once.
         dim_sim: Files of listeners' judgements, raw or clean; their clips are of tracks of the manifest.
         triplet_files: Triplets to ask in place of drawn ones.
+        reference: Another bundle, with whose tag scores those of this one are compared.
         watch: Told what is embedded, and how far it is.
 
     Raises:
@@ -81,12 +85,15 @@ def evaluate_bundle(
     findings = Findings()
     heard = ears.hear(data.asked, data.labels, "tracks", None)
     training = None
-    if data.taught is not None and data.taught_labels is not None:
+    # Training tracks are for prototypes; where there is no label, there is none of those.
+    if data.taught is not None and data.taught_labels is not None and data.taught_labels.matrix.any():
         learnt = ears.hear(data.taught, data.taught_labels, "training tracks", None)
         training = learnt.tracks
         _note_left_out(findings, "training tracks", learnt)
     triplets = ask_all(findings, heard.tracks, training, settings=settings, triplet_files=triplet_files)
     _ask_listeners(findings, ears, data, listeners, None)
+    if reference is not None:
+        _ask_agreement(findings, ears, reference, data, heard.tracks)
     if not findings.figures:
         raise EvaluationError("nothing could be measured: " + "; ".join(findings.notes))
     _note_uncalibrated(findings, bundle)
@@ -117,7 +124,10 @@ def evaluate_bundle(
             "left_out": dict(Counter(entry.code for entry in heard.left_out).most_common()),
             "notes": list(findings.notes),
         },
-        settings=settings.described(),
+        settings={
+            **settings.described(),
+            **({} if reference is None else {"agreement_with": f"{reference.name} {reference.encoder_id}"}),
+        },
         figures=tuple(findings.figures),
         reliability=findings.reliability,
     )
@@ -170,6 +180,25 @@ def _note_left_out(findings: Findings, what: str, heard: Embedded) -> None:
         counts = Counter(entry.code for entry in heard.left_out).most_common()
         codes = ", ".join(f"{code} {count}" for code, count in counts)
         findings.note(f"{what}: {len(heard.left_out)} rows left out, {codes}")
+
+
+def _ask_agreement(
+    findings: Findings, ears: _Ears, reference: ModelBundle, data: MeasuredData, tracks: EmbeddedTracks
+) -> None:
+    """Have the other bundle hear the same rows, and compare what both say of each tag."""
+    what = f"agreement with {reference.name}"
+    others = replace(ears, bundle=reference).hear(data.asked, data.labels, f"tracks, by {reference.name}", None).tracks
+
+    def compared(variant: str, scores: Vectors) -> list[Figure]:
+        found = agreement_figures(tracks, others, scores, variant=variant, settings=ears.settings.bootstrap)
+        for reason, tags in found.left_out.items():
+            findings.note(f"{what}: {len(tags)} of {len(tracks.tags)} tags left out, {reason}: {', '.join(tags)}")
+        if found.excerpts < len(tracks.excerpts):
+            findings.note(f"{what}: of {len(tracks.excerpts)} excerpts, {found.excerpts} are heard by both bundles")
+        return found.figures
+
+    findings.ask(what, lambda: compared(PROBABILITIES, tracks.excerpt_tag_scores))
+    findings.ask(what, lambda: compared(PROXIES, proxy_scores(tracks, ears.bundle)))
 
 
 def _rated(files: Sequence[Path], settings: SuiteSettings) -> dict[str, tuple[RatedTriplet, ...]]:

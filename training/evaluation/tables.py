@@ -96,7 +96,13 @@ _MEASURES = {
     "share_closer": "share closer",
     "calibration_error": "calibration error",
     "brier_score": "Brier score",
+    "least_roc_auc": "least ROC-AUC",
+    "rank_correlation": "rank correlation",
+    "least_rank_correlation": "least rank correlation",
 }
+
+# Tasks about what a bundle itself says of a tag.
+_OWN_SCORES = frozenset({Task.TAGGING, Task.AGREEMENT, Task.CALIBRATION})
 
 # Attributes that tell figures of one task apart, and the titles of their columns.
 _TITLES = {
@@ -163,7 +169,7 @@ def told(figure: Figure, attribute: str) -> str:
         return OWN_SUBSPACES
     if variant.endswith(OWN_SUBSPACES) and attribute == "variant":
         return described("variant", variant.removesuffix(OWN_SUBSPACES).removesuffix(", ") or None)
-    if attribute == "subspace" and figure.task in (Task.TAGGING, Task.CALIBRATION) and figure.similarity is None:
+    if attribute == "subspace" and figure.task in _OWN_SCORES and figure.similarity is None:
         return DASH  # A model's own scores compare nothing in a space.
     return described(attribute, getattr(figure, attribute))
 

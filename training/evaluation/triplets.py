@@ -30,12 +30,14 @@ class Triplets:
         positive: What should be closer to the anchor,
         negative: than this.
         notion: The dimension they are about; None: excerpts, of one track or not.
+        variant: Which excerpts they are drawn from, for the figure; None: from all.
     """
 
     anchor: Positions
     positive: Positions
     negative: Positions
     notion: str | None
+    variant: str | None = None
 
     def __len__(self) -> int:
         return len(self.anchor)
@@ -66,27 +68,80 @@ def tag_triplets(tracks: EmbeddedTracks, notion: str, n: int, rng: np.random.Gen
     return Triplets(anchor=anchor, positive=positive, negative=negative, notion=notion)
 
 
-def track_triplets(tracks: EmbeddedTracks, n: int, rng: np.random.Generator) -> Triplets:
+def track_triplets(
+    tracks: EmbeddedTracks,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    variant: str | None = None,
+    among: Positions | None = None,
+    same_album: bool = False,
+) -> Triplets:
     """Draw a track, two different excerpts of it, and an excerpt of another track: each choice uniform.
 
+    Args:
+        tracks: To draw from.
+        n: How many.
+        rng: Randomness.
+        variant: What the figures are to say of the following.
+        among: Of the excerpts that may be drawn, positions, each once; None: all.
+        same_album: Whether the other track is of the same album. Tracks of no known album are not drawn then.
+
     Raises:
-        EvaluationError: If there is one track only, or none has two excerpts.
+        EvaluationError: If there is no other track, or none has two excerpts.
     """
-    excerpts = np.bincount(tracks.track, minlength=len(tracks))
-    anchors = np.flatnonzero(excerpts >= 2)
-    if len(anchors) == 0 or len(tracks) < 2:
-        raise EvaluationError("track triplets need two excerpts of one track and one of another; embed more excerpts")
-    before = np.cumsum(excerpts) - excerpts
+    among = np.arange(len(tracks.track)) if among is None else among
+    album = np.unique(tracks.albums, return_inverse=True)[1] if same_album else np.zeros(len(tracks), dtype=np.int64)
+    among = among[np.lexsort((among, album[tracks.track[among]]))]
+    # Excerpts of an album stand side by side, and among them those of a track.
+    excerpts = np.bincount(tracks.track[among], minlength=len(tracks))
+    of_album = np.bincount(album, weights=excerpts).astype(np.int64)
+    others = of_album[album] - excerpts
+    is_known = np.array([not same_album or bool(name) for name in tracks.albums])
+    anchors = np.flatnonzero((excerpts >= 2) & (others >= 1) & is_known)
+    if len(anchors) == 0:
+        raise EvaluationError(
+            "track triplets need two excerpts of one track and one of another"
+            + (" of its album; name albums in the manifest" if same_album else "; embed more excerpts")
+        )
+    before = np.zeros(len(tracks), dtype=np.int64)
+    here, first_place = np.unique(tracks.track[among], return_index=True)
+    before[here] = first_place
+    before_album = np.cumsum(of_album) - of_album
     track = rng.choice(anchors, size=n)
     first = rng.integers(excerpts[track])
-    # Of all excerpts but the track's own, which stand side by side.
-    other = rng.integers(len(tracks.track) - excerpts[track])
+    other = before_album[album[track]] + rng.integers(others[track])
     return Triplets(
-        anchor=before[track] + first,
-        positive=before[track] + _another(first, excerpts[track], rng),
-        negative=other + np.where(other >= before[track], excerpts[track], 0),
+        anchor=among[before[track] + first],
+        positive=among[before[track] + _another(first, excerpts[track], rng)],
+        negative=among[other + np.where(other >= before[track], excerpts[track], 0)],
         notion=None,
+        variant=variant,
     )
+
+
+def one_stretch(tracks: EmbeddedTracks, seconds: float, rng: np.random.Generator) -> Positions:
+    """Excerpts of one stretch of every track, drawn at random: those that begin in it.
+
+    It begins with an excerpt that leaves the whole stretch before the last one, or with the first.
+
+    Returns:
+        Positions, ascending. A track shorter than the stretch has all its excerpts there.
+
+    Raises:
+        EvaluationError: If no track is longer than that.
+    """
+    starts, track = tracks.starts_seconds, tracks.track
+    first = np.flatnonzero(np.diff(track, prepend=-1))
+    # Clips of a track need not come in the order of time.
+    earliest, latest = (edge.reduceat(starts, first) for edge in (np.minimum, np.maximum))
+    if (latest - earliest < seconds).all():
+        raise EvaluationError(f"no track has excerpts from more than {seconds:g} s")
+    may_begin = np.flatnonzero(starts <= np.maximum(earliest, latest - seconds)[track])
+    counts = np.bincount(track[may_begin], minlength=len(first))
+    chosen = may_begin[np.cumsum(counts) - counts + rng.integers(counts)]
+    begin = starts[chosen][track]
+    return np.flatnonzero((starts >= begin) & (starts < begin + seconds))
 
 
 def triplet_figures(
@@ -105,7 +160,7 @@ def triplet_figures(
 
     Args:
         tracks: Whose positions the triplets hold.
-        triplets: At most one for each notion, and one of excerpts; none of them empty.
+        triplets: At most one for each notion, and of excerpts one for each variant; none of them empty.
         similarity: Of the points.
         complete: What the complete space is.
         settings: Of the bootstrap.
@@ -120,7 +175,14 @@ def triplet_figures(
             task = Task.TRACK_TRIPLETS if notion is None else Task.TAG_TRIPLETS
             figures.append(
                 accuracy(
-                    tracks, [each], task, subspace=subspace, notion=notion, similarity=similarity, settings=settings
+                    tracks,
+                    [each],
+                    task,
+                    subspace=subspace,
+                    notion=notion,
+                    variant=each.triplets.variant,
+                    similarity=similarity,
+                    settings=settings,
                 )
             )
             if notion is not None:

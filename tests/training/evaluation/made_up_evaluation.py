@@ -148,6 +148,7 @@ def made_up_tracks(n: int = 60, *, dimensions: Sequence[str] = DIMENSIONS, seed:
         ),
         track_ids=tuple(f"track {position}" for position in range(n)),
         artists=("",) * n,
+        albums=("",) * n,
         tags=tuple(f"{name} {value}" for name in dimensions for value in range(n_tags)),
         notions=tuple(name for name in dimensions for _ in range(n_tags)),
         labels=labels,
@@ -155,4 +156,5 @@ def made_up_tracks(n: int = 60, *, dimensions: Sequence[str] = DIMENSIONS, seed:
         track=track.astype(np.int64),
         starts_seconds=np.tile([0.0, 3.0], n),
         tag_scores=np.full((n, columns), np.nan, dtype=np.float32),
+        excerpt_tag_scores=np.full((2 * n, columns), np.nan, dtype=np.float32),
     )

@@ -31,20 +31,24 @@ def embedded(
     *,
     tag_scores: Vectors | None = None,
     artists: tuple[str, ...] | None = None,
+    albums: tuple[str, ...] | None = None,
 ) -> EmbeddedTracks:
     n = len(labels)
     first = np.flatnonzero(np.diff(track, prepend=-1))
+    scores = labels.astype(np.float32) if tag_scores is None else tag_scores
     return EmbeddedTracks(
         subspaces=subspaces,
         track_ids=tuple(f"track {position}" for position in range(n)),
         artists=("",) * n if artists is None else artists,
+        albums=("",) * n if albums is None else albums,
         tags=tuple(f"{notion}: {column}" for column, notion in enumerate(notions)),
         notions=notions,
         labels=labels,
         excerpts=excerpts.astype(np.float32),
         track=track,
         starts_seconds=3.0 * (np.arange(len(track)) - first[track]),
-        tag_scores=labels.astype(np.float32) if tag_scores is None else tag_scores,
+        tag_scores=scores,
+        excerpt_tag_scores=scores[track],
     )
 
 
@@ -115,9 +119,11 @@ def part(tracks: EmbeddedTracks, kept: NDArray[np.int64]) -> EmbeddedTracks:
         tracks,
         track_ids=tuple(tracks.track_ids[position] for position in kept),
         artists=tuple(tracks.artists[position] for position in kept),
+        albums=tuple(tracks.albums[position] for position in kept),
         labels=tracks.labels[kept],
         excerpts=tracks.excerpts[of_excerpt],
         track=np.searchsorted(kept, tracks.track[of_excerpt]),
         starts_seconds=tracks.starts_seconds[of_excerpt],
         tag_scores=tracks.tag_scores[kept],
+        excerpt_tag_scores=tracks.excerpt_tag_scores[of_excerpt],
     )

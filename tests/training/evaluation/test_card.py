@@ -93,7 +93,7 @@ def test_tasks_and_changes_that_were_not_measured_are_named_and_so_are_notes() -
     some = tuple(figure for figure in evaluation.figures if figure.task is not Task.HUBNESS)
     data = {**evaluation.data, "notes": ["era: no tag is on two tracks"]}
     section = card_section(evaluation.model_copy(update={"figures": some, "data": data}))
-    assert "- Not measured: factor triplets, factor pairs, hubness." in section
+    assert "- Not measured: factor triplets, factor pairs, hubness, same artist, agreement." in section
     assert "- Not measured: what becomes of them when the audio is compressed" in section
     assert "- Era: no tag is on two tracks." in section
     assert "compressed" not in card_section(made_up_evaluation())

@@ -74,6 +74,7 @@ def three_files(folder: Path) -> tuple[Manifest, list[np.ndarray]]:
         path=["0.wav", "1.wav", "2.wav"],
         track_id=["zero", "one", "two"],
         artist=["A", "", "B"],
+        album=["", "", "First"],
         tags=[("swung", "bright"), (), ("warm", "other")],
     )
     return manifest, waveforms
@@ -88,7 +89,7 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def assert_same(found: Embedded, expected: Embedded) -> None:
-    for name in ("labels", "excerpts", "track", "starts_seconds", "tag_scores"):
+    for name in ("labels", "excerpts", "track", "starts_seconds", "tag_scores", "excerpt_tag_scores"):
         np.testing.assert_array_equal(getattr(found.tracks, name), getattr(expected.tracks, name))
     assert found.tracks.track_ids == expected.tracks.track_ids
     assert found.left_out == expected.left_out
@@ -105,6 +106,7 @@ def test_every_excerpt_of_a_file_is_encoded_and_every_label_kept(store: Store, t
     np.testing.assert_allclose(tracks.starts_seconds[3:8], [0.0, 0.5, 1.0, 1.5, 2.0])
     assert tracks.track_ids == ("zero", "one", "two")
     assert tracks.artists == ("A", "", "B")
+    assert tracks.albums == ("", "", "First")
     assert tracks.tags == ("swung", "bright", "warm")
     assert tracks.notions == ("groove", "timbre", "timbre")
     np.testing.assert_array_equal(tracks.labels, [[True, True, False], [False] * 3, [False, False, True]])
@@ -112,6 +114,9 @@ def test_every_excerpt_of_a_file_is_encoded_and_every_label_kept(store: Store, t
     scores = np.stack([sigmoid(each @ to_logits).mean(axis=0)[columns] for each in expected])
     np.testing.assert_allclose(tracks.tag_scores[:, [0, 2]], scores, atol=1e-3)
     assert np.isnan(tracks.tag_scores[:, 1]).all()
+    of_excerpts = np.concatenate([sigmoid(each @ to_logits)[:, columns] for each in expected])
+    np.testing.assert_allclose(tracks.excerpt_tag_scores[:, [0, 2]], of_excerpts, atol=1e-3)
+    assert np.isnan(tracks.excerpt_tag_scores[:, 1]).all()
 
 
 def test_what_is_kept_is_what_the_service_would_store(store: Store, bundle: ModelBundle, tmp_path: Path) -> None:

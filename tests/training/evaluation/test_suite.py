@@ -228,8 +228,69 @@ def test_a_dimension_that_the_bundle_does_not_have_is_asked_of_the_complete_spac
 
 def test_without_a_label_only_what_needs_none_is_asked(evaluate: Evaluate, music: Path) -> None:
     found = evaluate(music, vocabulary=feel("loud", "quiet")).evaluation
-    assert {figure.task for figure in found.figures} == {Task.TRACK_TRIPLETS, Task.HUBNESS}
+    assert {figure.task for figure in found.figures} == {Task.TRACK_TRIPLETS, Task.HUBNESS, Task.ARTISTS}
     assert any("no track has a tag of the vocabulary" in str(note) for note in found.data["notes"])
+
+
+def test_without_a_label_training_tracks_are_not_even_heard(bundle: ModelBundle, music: Path, tmp_path: Path) -> None:
+    heard: set[str] = set()
+    with Decoder() as decoder:
+        for vocabulary in (feel("loud"), vocabulary_of(bundle)):
+            data = read_data(music, vocabulary)
+            assert data.taught is not None
+            settings = SuiteSettings(**QUICK)
+            evaluate_bundle(
+                bundle, decoder, data, work=tmp_path, settings=settings, watch=lambda what, *_: heard.add(what)
+            )
+            assert heard == ({"tracks"} if vocabulary.name == "feel" else {"tracks", "training tracks"})
+
+
+def test_a_bundle_agrees_with_itself_and_less_with_one_that_hears_other_tones(
+    bundle: ModelBundle, music: Path, tmp_path: Path
+) -> None:
+    other = ModelBundle.open(write_bundle(tmp_path / "other", name="other", order=(1, 2, 0, 4, 3)))
+    with Decoder() as decoder:
+        with_itself, with_other = (
+            evaluate_bundle(
+                bundle,
+                decoder,
+                read_data(music, vocabulary_of(bundle), side="all"),
+                work=tmp_path / "work",
+                settings=SuiteSettings(**QUICK),
+                reference=reference,
+            ).evaluation
+            for reference in (bundle, other)
+        )
+    top = {"metric": "roc_auc", "variant": "probabilities, top 5 %"}
+    assert value(with_itself, Task.AGREEMENT, **top) == 1
+    # Half of the music is of each groove, a third of each timbre: a score above one half tells it.
+    assert value(with_itself, Task.AGREEMENT, "roc_auc", variant="proxies, above 0.5, own sub-spaces") == 1
+    assert value(with_itself, Task.AGREEMENT, "rank_correlation", variant="probabilities") == pytest.approx(1)
+    assert value(with_other, Task.AGREEMENT, **top) < 0.6
+    assert with_itself.settings["agreement_with"] == f"small {bundle.encoder_id}"
+    assert with_other.settings["agreement_with"] == f"other {other.encoder_id}"
+
+
+def test_stretches_and_albums_are_asked_where_the_data_have_them(evaluate: Evaluate, tmp_path: Path) -> None:
+    for number in range(4):
+        write_noise(tmp_path / f"{number}.wav", seconds=33.0 if number else 5.0, seed=number)
+    manifest = Manifest.of(
+        tmp_path,
+        path=[f"{number}.wav" for number in range(4)],
+        track_id=[str(number) for number in range(4)],
+        artist=["a", "a", "b", "b"],
+        album=["x", "x", "x", "y"],
+    )
+    write_manifest(manifest, tmp_path / "noise.csv")
+    found = evaluate(tmp_path / "noise.csv").evaluation
+    variants = {figure.variant for figure in found.figures if figure.task is Task.TRACK_TRIPLETS}
+    assert variants == {None, "within 30 s", "same album"}
+    variants = {figure.variant for figure in found.figures if figure.task is Task.ARTISTS}
+    assert variants == {None, "among the album", "without the album"}
+    short = evaluate(tmp_path / "noise.csv", excerpts_per_track=1).evaluation
+    notes = [str(note) for note in short.data["notes"]]
+    assert any(note.startswith("track triplets, within 30 s: no track has excerpts from more than") for note in notes)
+    assert any(note.startswith("track triplets, same album: track triplets need two excerpts") for note in notes)
 
 
 def test_capitals_may_be_ignored(bundle: ModelBundle, tmp_path: Path) -> None:
@@ -246,6 +307,7 @@ def test_triplets_that_were_written_are_asked_again(
 ) -> None:
     of_tags = [each for each in perfect.triplets if each.notion is not None]
     of_tracks = [each for each in perfect.triplets if each.notion is None]
+    assert [each.variant for each in of_tracks] == [None]
     write_triplets(of_tags, perfect.tracks, tmp_path / "tags.csv")
     write_triplets(of_tracks, perfect.tracks, tmp_path / "tracks.csv")
     found = evaluate(music, seed=7, triplet_files=(tmp_path / "tags.csv", tmp_path / "tracks.csv"))

@@ -19,7 +19,7 @@ from training.evaluation.bootstrap import Bootstrap
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import OWN_SUBSPACES, EvaluationError, Figure, Similarity, Task
 from training.evaluation.points import Complete, excerpt_points, track_points
-from training.evaluation.triplets import Triplets, tag_triplets, track_triplets, triplet_figures
+from training.evaluation.triplets import Triplets, one_stretch, tag_triplets, track_triplets, triplet_figures
 
 SETTINGS = Bootstrap(resamples=200)
 
@@ -86,6 +86,87 @@ def test_excerpts_of_another_track_are_drawn_alike() -> None:
     assert counts[:2].tolist() == [0, 0]
     assert stats.chisquare(counts[2:]).pvalue > 0.001
     assert np.bincount(tracks.track[found.anchor]).size == 2
+
+
+def test_among_some_excerpts_only_those_are_drawn_and_alike() -> None:
+    tracks = replace(without_meaning(4), track=np.array([0, 0, 0, 1, 1, 2, 2, 2, 3]))
+    among = np.array([0, 2, 3, 5, 6, 7])
+    found = track_triplets(tracks, 30_000, np.random.default_rng(0), among=among, variant="some")
+    assert found.variant == "some"
+    counts = Counter(zip(found.anchor.tolist(), found.positive.tolist(), found.negative.tolist(), strict=True))
+    # Tracks 0 and 2 alone have two of them: each is drawn 15,000 times.
+    expected = {(a, p, n): 15_000 / (2 * 4) for a, p in ((0, 2), (2, 0)) for n in (3, 5, 6, 7)}
+    expected |= {(a, p, n): 15_000 / (6 * 3) for a in (5, 6, 7) for p in (5, 6, 7) if a != p for n in (0, 2, 3)}
+    assert counts.keys() == expected.keys()
+    assert stats.chisquare([counts[key] for key in expected], list(expected.values())).pvalue > 0.001
+
+
+def test_of_the_same_album_the_negative_is_another_track_of_it_drawn_alike() -> None:
+    albums = ("red", "blue", "", "red", "blue", "red", "", "lone")
+    track = np.repeat(np.arange(8), [2, 3, 2, 1, 2, 2, 2, 3])
+    tracks = replace(without_meaning(8), track=track, albums=albums)
+    found = track_triplets(tracks, 30_000, np.random.default_rng(0), same_album=True)
+    counts = Counter(zip(found.anchor.tolist(), found.positive.tolist(), found.negative.tolist(), strict=True))
+    expected = {}
+    askable = [0, 1, 4, 5]
+    for of in askable:
+        own = np.flatnonzero(track == of).tolist()
+        others = [at for at in range(len(track)) if track[at] != of and albums[track[at]] == albums[of]]
+        triplets = [(a, p, n) for a in own for p in own if a != p for n in others]
+        expected |= {triplet: 30_000 / len(askable) / len(triplets) for triplet in triplets}
+    assert counts.keys() == expected.keys()
+    assert stats.chisquare([counts[key] for key in expected], list(expected.values())).pvalue > 0.001
+
+
+def test_an_album_of_one_track_or_without_a_name_has_no_triplets_of_the_same_album() -> None:
+    tracks = replace(without_meaning(4), track=np.repeat(np.arange(4), 2), albums=("a", "b", "", ""))
+    with pytest.raises(EvaluationError, match="of its album; name albums"):
+        track_triplets(tracks, 5, np.random.default_rng(0), same_album=True)
+
+
+def test_a_stretch_is_the_excerpts_of_thirty_seconds_and_any_may_be_it() -> None:
+    counts = [30, 4, 10, 11]
+    track = np.repeat(np.arange(4), counts)
+    starts = np.concatenate([3.0 * np.arange(count) for count in counts])
+    tracks = replace(without_meaning(4), track=track, starts_seconds=starts)
+    begins = []
+    for seed in range(400):
+        found = one_stretch(tracks, 30.0, np.random.default_rng(seed))
+        assert (np.diff(found) > 0).all()
+        assert np.bincount(track[found]).tolist() == [10, 4, 10, 10]
+        for each in range(4):
+            of_track = starts[found][track[found] == each]
+            assert (np.diff(of_track) == 3.0).all()
+        begins.append(starts[found[0]])
+    # Of 30 excerpts, the tenth before the last is the last that a whole stretch follows.
+    assert set(begins) == {3.0 * place for place in range(20)}
+    assert stats.chisquare(np.unique(begins, return_counts=True)[1]).pvalue > 0.001
+
+
+def test_stretches_of_clips_that_are_out_of_order_are_stretches_all_the_same() -> None:
+    starts = np.array([60.0, 63.0, 66.0, 0.0, 3.0, 6.0, 0.0, 3.0])
+    tracks = replace(without_meaning(2), track=np.array([0] * 6 + [1] * 2), starts_seconds=starts)
+    for seed in range(20):
+        found = one_stretch(tracks, 10.0, np.random.default_rng(seed))
+        assert np.ptp(starts[found[found < 6]]) < 10.0
+        assert found[found >= 6].tolist() == [6, 7]
+
+
+def test_where_no_track_is_longer_a_stretch_would_be_the_track() -> None:
+    tracks = replace(without_meaning(2), track=np.repeat([0, 1], 5), starts_seconds=np.tile(3.0 * np.arange(5), 2))
+    with pytest.raises(EvaluationError, match="no track has excerpts from more than 30 s"):
+        one_stretch(tracks, 30.0, np.random.default_rng(0))
+
+
+def test_sets_of_excerpts_have_figures_of_their_own() -> None:
+    tracks = somewhat_good(60)
+    rng = np.random.default_rng(0)
+    sets = [track_triplets(tracks, 300, rng), track_triplets(tracks, 200, rng, variant="within a stretch")]
+    figures = triplet_figures(tracks, sets, settings=SETTINGS)
+    assert Counter((each.subspace, each.variant, each.n) for each in figures) == Counter(
+        (space, variant, n) for space in (None, *NOTIONS) for variant, n in ((None, 300), ("within a stretch", 200))
+    )
+    assert len({each.name for each in figures}) == len(figures)
 
 
 def test_tracks_of_one_excerpt_each_have_no_track_triplets() -> None:

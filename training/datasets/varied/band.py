@@ -9,7 +9,7 @@ from training.datasets.rendered.composition import Composition, compose
 from training.datasets.rendered.genres import GENRES, Genre
 from training.datasets.rendered.moods import Mood
 from training.datasets.rendered.performance import DRUM_BANK, FADE, Sound, play, seconds_at
-from training.datasets.rendered.score import DRUM_ROLES, ROLES, Part
+from training.datasets.rendered.score import ROLES, Part
 from training.datasets.rendered.tune import draw_tune
 from training.datasets.varied.backing import back
 from training.datasets.varied.families import FAMILIES
