@@ -6,6 +6,7 @@ itself, each tagger's pooled channels, each tagger's last hidden layer.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -32,9 +33,10 @@ class TaggerFeatures(nn.Module):
             n_mels: Bands of a frame.
         """
         super().__init__()
-        self.networks = nn.ModuleList(PrunedMusicnn(tagger.network, n_frames=n_frames) for _, tagger in taggers)
+        pruned = [PrunedMusicnn(tagger.network, n_frames=n_frames) for _, tagger in taggers]
+        self.networks = nn.ModuleList(pruned)
         blocks = [("spectrum", 2 * n_mels)]
-        for (name, _), network in zip(taggers, self.networks, strict=True):
+        for (name, _), network in zip(taggers, pruned, strict=True):
             blocks += [(f"{name} pooled", network.hidden.in_features), (f"{name} hidden", N_FEATURES)]
         self.blocks = tuple(blocks)
 
@@ -58,7 +60,8 @@ class TaggerFeatures(nn.Module):
         # Not `std`: the exporter has no operator for it.
         deviation = (log_mel - mean[:, None]).square().mean(dim=1).sqrt()
         features = [mean, deviation]
-        for network in self.networks:
+        for module in self.networks:
+            network = cast(PrunedMusicnn, module)
             pooled = network.pooled(log_mel)
             features += [pooled, network.features(pooled)]
         return torch.cat(features, dim=1)

@@ -1,4 +1,4 @@
-"""Files of a made data set, those that are missing: several at once, each whole or not at all. The `*_set` modules call it."""
+"""The files of a made data set that are missing, each whole or not at all. The `*_set` modules call it."""
 
 import os
 from collections.abc import Callable, Sequence

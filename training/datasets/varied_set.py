@@ -1,7 +1,7 @@
 """Varied music as a data set: to learn from what holds in any band and studio. Output: `manifest_files`.
 
-`varied` makes one piece; here is decided which pieces there are, with which soundfonts and in which codec. A tune stands
-in the manifest as the artist, so that a split by artist holds whole tunes out.
+`varied` makes one piece; here is decided which pieces there are, with which soundfonts and in which codec. A tune
+stands in the manifest as the artist, so that a split by artist holds whole tunes out.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
-"""Sub-space heads on frozen taggers: how the bundle that ships is made. The front door is `making`.
+"""Sub-space heads on frozen taggers: the way to a better bundle than the one that ships.
 
-`hearing` gives the taggers' features of labelled music, `fitting` fits `network` to them by `objective`, `tags` gives
-each tag its probability, and `bundle` writes what comes of it. Nothing of the taggers is trained, so an experiment takes
-minutes, and what they learnt of the Million Song Dataset and MagnaTagATune cannot be unlearnt.
+`excerpts` holds the taggers' features of labelled music, `fitting` fits `network` to them by `objective`. Nothing of
+the taggers is trained, so an experiment takes minutes, and what they learnt of the Million Song Dataset and
+MagnaTagATune cannot be unlearnt. docs/default-model.md tells what came of it so far; no bundle is written from it yet.
 """

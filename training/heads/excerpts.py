@@ -1,4 +1,4 @@
-"""Features of excerpts with what is known of their tracks: what `fitting` learns from. `hearing` makes them."""
+"""Features of excerpts with what is known of their tracks: what `fitting` learns from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

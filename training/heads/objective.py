@@ -4,8 +4,8 @@
   excerpts of one value draw together whatever else they are (`losses.contrastive`). The second is what holds on hard
   triplets.
 - `TrackLoss`: on real music, excerpts of one track draw together in the complete space.
-- `TeacherLoss`: on real music, a slice tells what the taggers say of its dimension, so that it keeps what they learnt of
-  a million songs and made-up music cannot teach.
+- `TeacherLoss`: on real music, a slice tells what the taggers say of its dimension, so that it keeps what they
+  learnt of a million songs and made-up music cannot teach.
 """
 
 from collections.abc import Mapping

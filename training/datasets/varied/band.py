@@ -1,4 +1,4 @@
-"""One piece: factors and seeds in, sound out. The front door of this package; `varied_set` says which pieces there are."""
+"""One piece: factors and seeds in, sound out. The front door of this package; `varied_set` plans the pieces."""
 
 from dataclasses import dataclass, replace
 

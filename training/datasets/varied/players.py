@@ -1,7 +1,7 @@
 """Parts sounded on soundfonts, no two players alike. Input from `band`, output to `studio`.
 
-There are three free General-MIDI soundfonts, and a model would soon know their samples by heart. So an instrument's body
-is made larger or smaller: its notes are played lower or higher and the sound is read faster or slower, which moves its
+Free General-MIDI soundfonts are few, and a model would soon know their samples by heart. So an instrument's body is
+made larger or smaller: its notes are played lower or higher and the sound is read faster or slower, which moves its
 formants and its attack and leaves the notes where they were. And a part may be doubled by another member of its family.
 """
 

@@ -1,7 +1,7 @@
 """The studios of a decade, as ranges of figures to draw from. `studio` applies what was drawn.
 
-The ranges follow what the machines of the time could do, and overlap: narrow-band tape, springs and discs; dry rooms and
-warm tape; digital halls, gates and chorus; clean desks; at last masters as loud as they would go.
+The ranges follow what the machines of the time could do, and overlap: narrow-band tape, springs and discs; dry rooms
+and warm tape; digital halls, gates and chorus; clean desks; at last masters as loud as they would go.
 """
 
 from dataclasses import dataclass, fields
