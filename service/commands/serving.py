@@ -115,7 +115,7 @@ def verify() -> None:
 def _settings(*, host: str | None = None, port: int | None = None) -> Settings:
     """Options win over the environment."""
     settings = command_settings()
-    logging.getLogger("service").setLevel(logging.INFO)
+    logging.getLogger("service").setLevel(settings.log_level.upper())
     given = {"host": host, "port": port}
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 

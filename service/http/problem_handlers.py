@@ -1,6 +1,5 @@
-"""Every error that a call can end in becomes a problem. `app` installs this."""
+"""Every error that a call can end in becomes a problem. `app` installs this; what is left over, `recording` answers."""
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -18,8 +17,9 @@ from index.subspaces import UnknownDimensionError
 from service.catalogue.errors import CatalogueUnavailableError, TrackNotFoundError
 from service.http.problems import Problem, nearest_names, problem_response
 from service.http.refusals import RefusalError, UnknownNameError
+from service.operations.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 HANDLED = (
     RefusalError,
@@ -31,8 +31,6 @@ HANDLED = (
     RequestValidationError,
     HTTPException,
     ClientDisconnect,
-    # Last resort: the server logs the exception, which is raised again after this answer.
-    Exception,
 )
 
 
@@ -66,7 +64,7 @@ async def _as_problem(request: Request, error: Exception) -> Response:
             code, detail = "track_not_found", str(error)
         case CatalogueUnavailableError():
             # The driver's own words may name hosts and users: they are for the log.
-            log.error("catalogue_unavailable error=%r", str(error))
+            log.error("catalogue_unavailable", error=str(error))
             code, detail = "not_ready", "the catalogue cannot be read at this moment; try again in a moment"
         case RequestValidationError():
             code, detail = "invalid_parameter", "; ".join(_complaint(each) for each in error.errors())

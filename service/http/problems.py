@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from service.http.request_record import current_record
+
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 # Names at least this alike are named as nearest: the ratio of `difflib.SequenceMatcher`, whose default this is. One
@@ -89,6 +91,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What was found, what was expected, and what to do next.")
     code: str = Field(description="Stable, for programs.", examples=["unknown_tag"])
+    request_id: str | None = Field(
+        default=None, description="Of this request, as in the header X-Request-ID: the service's log knows it by this."
+    )
     nearest: list[str] | None = Field(
         default=None,
         description=f"At most {NEAREST_AT_MOST} known names like the unknown one: alike by {NEAREST_FROM} or more, "
@@ -119,6 +124,10 @@ def problem_response(
         "detail": detail,
         "code": code,
     }
+    record = current_record()
+    if record is not None:
+        record.problem = code
+        content["request_id"] = record.request_id
     return JSONResponse({**content, **extensions}, kind.status, headers, MEDIA_TYPE)
 
 

@@ -306,7 +306,7 @@ def test_a_mistake_of_the_service_leaks_nothing(settings: Settings) -> None:
         answer = service.get(f"/tracks/{track_id}")
         problem = assert_problem(answer, "internal_error", 500)
         assert "moment" not in answer.text
-        assert set(problem) == {"type", "title", "status", "detail", "code"}
+        assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
 
 
 def test_a_catalogue_out_of_reach_is_said_and_recovered_from(service: Service) -> None:
