@@ -1,5 +1,6 @@
 """Every error that a call can end in becomes a problem. `app` installs this; what is left over, `recording` answers."""
 
+import errno
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,9 @@ from service.operations.logs import get_logger
 
 log = get_logger(__name__)
 
+# A disk that is full, or full for this user, or was mounted for reading only.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
 HANDLED = (
     RefusalError,
     AudioError,
@@ -31,6 +35,7 @@ HANDLED = (
     RequestValidationError,
     HTTPException,
     ClientDisconnect,
+    OSError,
 )
 
 
@@ -71,15 +76,27 @@ async def _as_problem(request: Request, error: Exception) -> Response:
         case HTTPException(status_code=HTTPStatus.NOT_FOUND):
             code, detail = "not_found", f"there is nothing at {request.url.path}; /docs lists every call"
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
-            headers = error.headers or {}
+            headers = {"Allow": _methods(request)}
             code = "method_not_allowed"
-            detail = f"{request.url.path} answers {headers.get('Allow')}, not {request.method}"
+            detail = f"{request.url.path} answers {headers['Allow']}, not {request.method}"
+        case OSError():
+            if error.errno not in NO_ROOM:
+                raise error
+            log.error("no_room", error=str(error))
+            code, detail = "no_room", "the service cannot write to its disk; try again once whoever runs it made room"
         case ClientDisconnect():
             # Nobody reads this answer.
             code, detail = "malformed_upload", "the connection ended before the clip did"
     if isinstance(error, UnknownNameError | UnknownDimensionError):
         extensions = {"nearest": nearest_names(error.found, error.known), "known": list(error.known)}
     return problem_response(code, detail, headers=headers, **extensions)
+
+
+def _methods(request: Request) -> str:
+    """Every method that the address answers; each is a route of its own, which knows of no other."""
+    template = getattr(request.scope.get("route"), "path", request.url.path)
+    calls = request.app.openapi()["paths"].get(template, {"get": None})
+    return ", ".join(sorted(method.upper() for method in calls))
 
 
 def _complaint(error: Mapping[str, Any]) -> str:

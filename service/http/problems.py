@@ -40,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "invalid_cursor": Kind(_BAD, "The cursor is damaged or belongs to another question"),
     "unknown_dimension": Kind(_BAD, "There is no such dimension"),
     "unknown_tag": Kind(_BAD, "There is no such tag"),
+    "malformed_request": Kind(_BAD, "What came is not a request that can be read"),
     "not_found": Kind(_MISSING, "There is nothing at this address"),
     "track_not_found": Kind(_MISSING, "There is no such track"),
     "clip_not_found": Kind(_MISSING, "There is no such clip"),
@@ -69,6 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "decoder_crashed": Kind(_UNFIT, "The clip crashes the decoder"),
     "no_direction": Kind(_UNFIT, "The example says nothing in the dimensions asked for"),
     "not_ready": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready"),
+    "no_room": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The service's disk is full or cannot be written"),
     "too_busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clips wait for their analysis"),
     "internal_error": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The service has made a mistake"),
 }
@@ -79,7 +81,7 @@ JSON_BODY = ("not_json", "malformed_json", "body_too_large", "upload_stalled", "
 UPLOAD = (
     *("not_multipart", "malformed_upload", "missing_file", "unknown_field", "several_files", "empty_file"),
     *("upload_stalled", "upload_too_large", "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
-    *("too_large", "timed_out", "decoder_crashed", "too_busy"),
+    *("too_large", "timed_out", "decoder_crashed", "too_busy", "no_room"),
 )
 
 
@@ -115,20 +117,26 @@ def problem_response(
     """
     kind = KINDS[code]
     headers = dict(headers or {})
+    content = problem_content(code, detail)
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-    content = {
+    record = current_record()
+    if record is not None:
+        record.problem = code
+        content["request_id"] = record.request_id
+    return JSONResponse({**content, **extensions}, kind.status, headers, MEDIA_TYPE)
+
+
+def problem_content(code: str, detail: str) -> dict[str, Any]:
+    """What every problem says."""
+    kind = KINDS[code]
+    return {
         "type": f"urn:facet:problem:{code}",
         "title": kind.title,
         "status": kind.status.value,
         "detail": detail,
         "code": code,
     }
-    record = current_record()
-    if record is not None:
-        record.problem = code
-        content["request_id"] = record.request_id
-    return JSONResponse({**content, **extensions}, kind.status, headers, MEDIA_TYPE)
 
 
 def nearest_names(found: str, known: Sequence[str]) -> list[str]:

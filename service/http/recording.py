@@ -11,13 +11,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.problems import problem_response
-from service.http.request_record import RequestRecord, begin_record
+from service.http.request_record import REQUEST_ID_HEADER, RequestRecord, begin_record
 from service.operations.logs import get_logger
 from service.operations.metrics import Metrics
 
 log = get_logger(__name__)
 
-REQUEST_ID_HEADER = "X-Request-ID"
 NO_ROUTE = "(none)"
 # Asked every few seconds by machines: told of only to whoever wants to know everything.
 POLLED_ROUTES = ("/livez", "/readyz", "/metrics")

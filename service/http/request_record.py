@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+REQUEST_ID_HEADER = "X-Request-ID"
 # An id of somebody else's is taken over if it cannot be mistaken for anything but an id.
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=-]{0,127}")
 

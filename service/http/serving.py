@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.http.app import create_app
+from service.http.malformed_requests import AnsweringConnection
 from service.http.resources import Resources
 from service.operations.logs import get_logger
 from service.settings import Settings
@@ -54,6 +55,7 @@ def serve_forever(settings: Settings, *, ready: Callable[[str, Resources], None]
         # The commands set up logging, and every request is told of by `recording`.
         log_config=None,
         access_log=False,
+        http=AnsweringConnection,
         lifespan="on",
         server_header=False,
         # Calls that are still answered after this long, once the service is told to stop, are cut off.

@@ -13,7 +13,7 @@ from index.live import LiveIndex
 from index.snapshot import SnapshotError, list_snapshots, prune_snapshots
 from index.subspaces import Subspaces
 from index.threads import cap_threads
-from service.catalogue.errors import CatalogueError, RevisionAheadError
+from service.catalogue.errors import CatalogueError, CatalogueReplacedError, RevisionAheadError
 from service.catalogue.repository import Catalogue
 from service.indexing.rebuilding import drop_snapshots, publish_from_catalogue
 from service.operations.logs import get_logger
@@ -120,6 +120,8 @@ class IndexFollower:
             self.caught_up.clear()
             self._is_open = False
             self._note(index="the catalogue was replaced by an older one; the index is being made anew", error=error)
+        except CatalogueReplacedError as error:
+            self._note(catalogue="the catalogue was replaced by a restored one; start the service again", error=error)
         except CatalogueError as error:
             self._note(catalogue="the catalogue cannot be read; the service's log says why", error=error)
         except Exception as error:  # a follower that died would leave the index behind for ever, and silently

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.http.recording import REQUEST_ID_HEADER
+from service.http.request_record import REQUEST_ID_HEADER
 from service.operations.logs import log_formatter
 from service.settings import Settings
 from tests.service.http.running import Service, running_service
