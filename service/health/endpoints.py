@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
-from service.health.measuring import state_of
+from service.health.measuring import count_failures, state_of
 from service.health.readiness import part_problems
 from service.health.schemas import Check, Readiness
 from service.http.problems import documented, problem_response
@@ -43,8 +43,10 @@ async def is_ready(resources: OpenResources) -> Readiness | Response:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented())
-def metrics(request: Request, resources: OpenResources) -> Response:
+async def metrics(request: Request, resources: OpenResources) -> Response:
     """Requests by route and dimension, the queue, the catalogue, the index and the decoder, in Prometheus's format."""
     counted: Metrics = request.app.state.metrics
-    content, media_type = counted.told(request.headers.get("accept", ""), partial(state_of, resources))
+    failures = await count_failures(resources)
+    accept = request.headers.get("accept", "")
+    content, media_type = counted.told(accept, partial(state_of, resources, failures=failures))
     return Response(content, media_type=media_type)
