@@ -34,7 +34,7 @@ def prove(size: int, folder: Path) -> None:
         add_made_up_tracks(
             catalogue, ModelBundle.open(small.model), COMPACT_FROM_TRACKS + 500, rng=np.random.default_rng(6)
         )
-        (identity,) = (catalogue.identity,)
+        identity = catalogue.identity
     check(run_facet("index", "rebuild", environment=small.environment).returncode == 0, "no snapshot was made")
     (root,) = (small.data / "snapshots" / identity).iterdir()
     rng = random.Random(8)

@@ -32,7 +32,7 @@ class Command:
     def run(self) -> None:
         """Run it to its end."""
         process = self._start()
-        output = process.communicate(timeout=300)[0]
+        output = process.communicate(timeout=900)[0]
         check(process.returncode == 0, f"{self.arguments} ended with {process.returncode}: {output}")
 
     def kill(self, rng: random.Random) -> bool:

@@ -48,9 +48,9 @@ def prove(size: int, folder: Path) -> None:
             file.write(content)
         expected[path] = content
         scripts.add(script)
-    done = run_facet("ingest", small.music, environment=small.environment, seconds=600)
+    done = run_facet("ingest", small.music, environment=small.environment)
     check(done.returncode == 0, f"not everything was ingested: {done.stdout}{done.stderr}")
-    again = run_facet("ingest", small.music, environment=small.environment, seconds=600)
+    again = run_facet("ingest", small.music, environment=small.environment)
     check(f"unchanged {len(expected)}" in " ".join(again.stdout.split()), f"not all is unchanged: {again.stdout}")
     listed = [
         json.loads(line) for line in run_facet("list", "--json", environment=small.environment).stdout.splitlines()

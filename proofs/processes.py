@@ -13,8 +13,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS = 60.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[Serving]:
 
 
 def run_facet(
-    *arguments: str | Path, environment: Mapping[str, str], seconds: float = 120
+    *arguments: str | Path, environment: Mapping[str, str], seconds: float = 900
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(

@@ -4,6 +4,7 @@
 """
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def main() -> None:
             published = following.index.snapshot
             add_made_up_tracks(catalogue, bundle, BATCH, rng=rng)
             while following.index.snapshot is published or following.index.uncompacted:
+                time.sleep(0.01)
                 if following.index_problem is not None and following.caught_up.is_set():
                     raise SystemExit(following.index_problem)
         following.close()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from index.live import LiveIndex
-from index.snapshot import SnapshotError, list_snapshots, prune_snapshots
+from index.snapshot import SnapshotCorruptedError, SnapshotError, list_snapshots, prune_snapshots
 from index.subspaces import Subspaces
 from index.threads import cap_threads
 from service.catalogue.errors import CatalogueError, CatalogueReplacedError, RevisionAheadError
@@ -74,6 +74,7 @@ class IndexFollower:
         self._poll_seconds = poll_seconds
         self._index = self._empty()
         self._is_open = False
+        self._corrupted: list[Path] = []
         self._followed = 0
         self._compact_not_before = 0.0
         self._stopping = threading.Event()
@@ -165,6 +166,7 @@ class IndexFollower:
         listed = list_snapshots(self._root)
         drop_snapshots(listed, after_revision=self._revision())
         self._followed = 0
+        self._corrupted = []
         self._index = self._newest()
         tracks = self._catalogue.count_embeddings(self._encoder_id)
         if tracks - len(self._index) > _worthwhile(tracks):
@@ -177,6 +179,10 @@ class IndexFollower:
             drop_snapshots(list_snapshots(self._root), after_revision=-1)
             self._followed = 0
             self._index = self._made_anew()
+        # Nobody can use them; left alone, they would be tried, and told of, at every start.
+        for path in self._corrupted:
+            shutil.rmtree(path, ignore_errors=True)
+            log.warning("snapshot_deleted", snapshot=path.name)
         self._is_open = True
 
     def _newest(self) -> LiveIndex:
@@ -186,6 +192,8 @@ class IndexFollower:
                 index.open(path)
             except SnapshotError as error:
                 log.warning("snapshot_skipped", snapshot=path.name, error=str(error))
+                if isinstance(error, SnapshotCorruptedError):
+                    self._corrupted.append(path)
                 continue
             log.info("snapshot_opened", snapshot=path.name, tracks=len(index), revision=index.revision)
             return index
