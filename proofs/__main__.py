@@ -47,6 +47,7 @@ PROOFS: Mapping[str, Proof] = {
     "publishing": Proof("snapshots published under load: no failed request", "snapshots", 20, 2),
     "kills": Proof("kill -9 at random moments: nothing lost, doubled or half-visible", "kills", 200, 10),
     "openapi": Proof("the OpenAPI document, by schemathesis with all its checks", "examples a call", 100, 3),
+    "capacity": Proof("twice as many questions as it can answer: refused with a code, the rest answered", "s", 300, 5),
     "backups": Proof("backup and restore of a large catalogue: time and memory", "tracks", 100_000, 500),
 }
 

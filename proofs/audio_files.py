@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from index.audio import AudioErrorCode
-from proofs.processes import run_facet, serving
+from proofs.processes import memory_bytes, run_facet, serving
 from proofs.proving import check, tell
 from proofs.small_catalogue import small_catalogue
 from tests.index.audio_files import FORMATS, music, write
@@ -44,7 +44,7 @@ def prove(size: int, folder: Path) -> None:
         serving(folder, environment) as served,
         httpx.Client(base_url=served.address, timeout=ANSWER_SECONDS) as client,
     ):
-        memory_before = _memory_bytes(served.process.pid)
+        memory_before = memory_bytes(served.process.pid)
         for name, content in whole.items():
             answer = client.post("/tags", files={"file": content})
             check(answer.status_code == 200, f"{name} was not heard though it is whole: {answer.text}")
@@ -67,7 +67,7 @@ def prove(size: int, folder: Path) -> None:
         check(
             client.post("/tags", files={"file": whole["flac"]}).status_code == 200, "a whole file is not heard any more"
         )
-        grown = _memory_bytes(served.process.pid) - memory_before
+        grown = memory_bytes(served.process.pid) - memory_before
     tell("files", f"{size} of {len(whole)} formats, damaged in {len(DAMAGES)} ways")
     tell("answers", ", ".join(f"{count} {code}" for code, count in answers.most_common()))
     tell("slowest answer", f"{max(seconds):.2f} s; median {sorted(seconds)[len(seconds) // 2] * 1000:.0f} ms")
@@ -136,12 +136,3 @@ DAMAGES: tuple[Damage, ...] = (
     *(_with_a_wild_number, _blanked, _with_a_part_twice, _with_a_part_missing, _of_noise_behind_its_head),
     _repeated_many_times,
 )
-
-
-def _memory_bytes(process_id: int) -> int:
-    """Of a process; 0 where the system does not say."""
-    status = Path(f"/proc/{process_id}/status")
-    if not status.exists():
-        return 0
-    fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
-    return int(fields["VmRSS"].split()[0]) * 1024

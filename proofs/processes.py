@@ -97,6 +97,15 @@ def facet_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "FACET_THREADS": "1", "FACET_LOG_FORMAT": "json", **settings}
 
 
+def memory_bytes(process_id: int) -> int:
+    """Of a process; 0 where the system does not say."""
+    status = Path(f"/proc/{process_id}/status")
+    if not status.exists():
+        return 0
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    return int(fields["VmRSS"].split()[0]) * 1024
+
+
 def _address(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None
     for line in process.stdout:
