@@ -52,7 +52,7 @@ def prove_apart(size: int, folder: Path) -> None:
     _mount("-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(disk))
     small = small_catalogue(folder, files=FILES, data=disk / "data")
     # The doctor asks whether a service answers: at a port where nothing does.
-    small.environment |= {"TMPDIR": str(folder_in(disk, "tmp")), "FACET_PORT": "9"}
+    small.environment.update(TMPDIR=str(folder_in(disk, "tmp")), FACET_PORT="9")
     clip = next(small.music.iterdir()).read_bytes()
     for number in range(size):
         _prove_full(small, folder, disk, clip, number)

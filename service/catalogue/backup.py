@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from alembic import command
+from sqlalchemy import text
 
 from service.catalogue.backup_file import (
     BackupContent,
@@ -49,15 +50,14 @@ def back_up(database: Database, file: Path, *, replace: bool = False) -> BackupC
     file = file.absolute()
     if file.exists() and not (replace and file.is_file()):
         raise BackupError(f"{file} is there already; take another name, or replace it with --replace")
-    step = database.step()
-    if step is None:
+    if database.step() is None:
         raise CatalogueNotMigratedError(f"there is no catalogue at {database.name}, so there is nothing to back up")
     remove_abandoned(file)
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     with written_plainly(file):
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
-        content = _fill(database, partial, file, step)
+        content = _fill(database, partial, file)
         with written_plainly(file):
             _sync(partial)
             if not replace and file.exists():
@@ -78,17 +78,18 @@ def remove_abandoned(file: Path) -> None:
                 path.unlink()
 
 
-def _fill(database: Database, partial: Path, file: Path, step: str) -> BackupContent:
+def _fill(database: Database, partial: Path, file: Path) -> BackupContent:
     """Make the tables, copy every row, and read all of it again."""
-    with written_plainly(file), opened_for_writing(partial) as target:
-        config = alembic_config(target)
-        refuse_unknown(config, database, step)
-        command.upgrade(config, step)
-        empty(target)
     with database.reading() as session, opened_for_writing(partial) as target:
         source = session.connection()
+        step = source.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         made_at = datetime.now(UTC)
-        places = {table.name: table for table in tables_of(target)}
+        config = alembic_config(target)
+        refuse_unknown(config, database, step)
+        with written_plainly(file):
+            command.upgrade(config, step)
+            empty(target)
+            places = {table.name: table for table in tables_of(target)}
         sums = {}
         for table in tables_of(source):
             tally = Tally()
@@ -99,6 +100,7 @@ def _fill(database: Database, partial: Path, file: Path, step: str) -> BackupCon
             sums[table.name] = tally.sum
         with written_plainly(file):
             describe(target, BackupContent(made_at=made_at, step=step, tables=sums))
+            target.commit()
     with opened_backup(partial) as (_, content):
         return content
 

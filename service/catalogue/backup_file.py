@@ -60,14 +60,10 @@ def describe(connection: Connection, content: BackupContent) -> None:
 
 @contextmanager
 def opened_for_writing(path: Path) -> Iterator[Connection]:
-    """A new file, in one transaction. It has no journal: of what does not come to its end, nothing is kept.
-
-    Raises:
-        BackupError: If it cannot be written.
-    """
+    """A file that is being made: whoever writes into it commits. It has no journal, so it is of no use until then."""
     engine = _engine(f"file:{quote(bytes(path))}", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF")
     try:
-        with engine.connect() as connection, connection.begin():
+        with engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()
