@@ -1,5 +1,6 @@
 # make demo    a searchable catalogue of the samples, at http://127.0.0.1:8000 (PORT=… for another)
 # make test    everything installed, everything checked
+# make prove   what is promised of faults, at full size; some hours
 # make install the `facet` command in .venv, to use on music of your own
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV ?= .venv
 # Two threads of one library must not fight two of another: one each, unless a test says otherwise.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test check pytest locks clean
+.PHONY: demo install test check pytest prove locks clean
 
 demo: $(VENV)/.serving
 	$(VENV)/bin/facet demo --port $(PORT)
@@ -27,6 +28,9 @@ check: $(VENV)/.all
 
 pytest: $(VENV)/.all
 	$(VENV)/bin/python -m pytest
+
+prove: $(VENV)/.all
+	$(VENV)/bin/python -m proofs
 
 locks:
 	locks/compile

@@ -32,6 +32,9 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb("service.commands.serving", "demo", "Answer questions about the music that ships with Facet."),
     "index": Verb("service.commands.serving", "index", "Rebuild or verify the index of the catalogue."),
     "db": Verb("service.commands.catalogue", "db", "Look after the catalogue's database."),
+    "backup": Verb("service.commands.operations", "backup", "Write the catalogue into a file, while it is served."),
+    "restore": Verb("service.commands.operations", "restore", "Make a backup the catalogue again."),
+    "doctor": Verb("service.commands.operations", "doctor", "Say what is wrong, and what to do about it."),
     "dataset": Verb(
         "training.dataset_commands", "dataset", "Read labelled music and write it as a manifest.", extra="training"
     ),

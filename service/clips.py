@@ -75,9 +75,18 @@ class ClipListener:
         Raises:
             TooBusyError: If too many clips wait.
         """
-        waiting = self._places.statistics().tasks_waiting
-        if waiting >= WAITING_AT_MOST:
-            raise TooBusyError(f"{waiting} clips wait for their analysis; try again in a moment")
+        if self.waiting >= WAITING_AT_MOST:
+            raise TooBusyError(f"{self.waiting} clips wait for their analysis; try again in a moment")
+
+    @property
+    def waiting(self) -> int:
+        """Clips that wait for their analysis."""
+        return self._places.statistics().tasks_waiting
+
+    @property
+    def under_way(self) -> int:
+        """Clips being analysed."""
+        return self._places.statistics().borrowed_tokens
 
     async def listen(self, clip: Clip) -> Heard:
         """What the model hears in a clip.

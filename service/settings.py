@@ -55,6 +55,17 @@ class Settings(BaseSettings):
         default=2**30, description="Memory a decoder process may take beyond what it takes when idle, in bytes."
     )
 
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What the service tells in its log: this and what is more serious."
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="Form of the log: json, text, or auto: text for a terminal and JSON for all else."
+    )
+    stop_seconds: Annotated[int, Field(ge=0)] = Field(
+        default=10,
+        description="Longest a service that is told to stop goes on with the calls under way, in seconds.",
+    )
+
     @property
     def catalogue_url(self) -> str:
         """SQLAlchemy URL of the catalogue."""

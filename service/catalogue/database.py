@@ -14,6 +14,8 @@ What is promised, and how:
 * Nobody waits for ever: for another writer `busy_seconds`, for a server that does not answer about as long.
 """
 
+import os
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -199,7 +201,11 @@ def _known(url: str) -> URL:
 
 def _postgresql_engine(url: URL) -> Engine:
     # What the URL says wins: libpq's parameters may stand behind its question mark.
-    ours = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8", **KEEPALIVES}
+    ours = {
+        **{"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8", **KEEPALIVES},
+        # Whom the server's own tools name, and by which `facet restore` sees that somebody is there.
+        "application_name": f"facet {socket.gethostname()[:32]} {os.getpid()}",
+    }
     return create_engine(
         url,
         connect_args={name: value for name, value in ours.items() if name not in url.query},

@@ -17,6 +17,10 @@ class RevisionAheadError(CatalogueError):
     """Someone has seen a revision that the catalogue has not reached: the database was replaced by an older one."""
 
 
+class CatalogueReplacedError(CatalogueError):
+    """The database is another catalogue than when it was opened: a backup was restored meanwhile."""
+
+
 class TrackNotFoundError(CatalogueError):
     """There is no track with this id."""
 

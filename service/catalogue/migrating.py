@@ -39,30 +39,53 @@ def upgrade(database: Database) -> Upgrade:
         CatalogueError: If the database is newer than the program, or somebody else's.
         CatalogueUnavailableError: If it cannot be written.
     """
+    make_folder(database)
+    with locked(database) as connection:
+        return upgrade_within(connection, database)
+
+
+def upgrade_within(connection: Connection, database: Database) -> Upgrade:
+    """The same, as a part of a transaction that `locked` gave.
+
+    Raises:
+        CatalogueError: As `upgrade`.
+    """
+    before = MigrationContext.configure(connection).get_current_revision()
+    _refuse_encoding(connection, database)
+    if before is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
+        raise CatalogueError(f"the database at {database.name} holds tables that are not Facet's; give it its own")
+    config = alembic_config(connection)
+    if before is not None:
+        refuse_unknown(config, database, before)
+    command.upgrade(config, "head")
+    return Upgrade(before=before, after=SCHEMA_REVISION)
+
+
+def make_folder(database: Database) -> None:
+    """Make the folder of SQLite's file, if it is missing.
+
+    Raises:
+        CatalogueError: If it cannot be made.
+    """
     if database.file is not None:
         try:
             database.file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CatalogueError(f"the folder {database.file.parent} cannot be made: {error.strerror}") from error
-    with locked(database) as connection:
-        before = MigrationContext.configure(connection).get_current_revision()
-        _refuse_encoding(connection, database)
-        if before is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
-            raise CatalogueError(f"the database at {database.name} holds tables that are not Facet's; give it its own")
-        config = alembic_config(connection)
-        if before is not None:
-            _refuse_unknown(config, database, before)
-        command.upgrade(config, "head")
-    return Upgrade(before=before, after=SCHEMA_REVISION)
 
 
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration, without a file: the steps lie beside this program's own modules."""
     config = Config()
-    # Alembic reads a percent sign as the beginning of a variable.
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", steps_folder())
     config.attributes["connection"] = connection
     return config
+
+
+def steps_folder() -> str:
+    """Where the steps lie, as Alembic is told."""
+    # It reads a percent sign as the beginning of a variable.
+    return str(Path(migrations.__file__).parent).replace("%", "%%")
 
 
 @contextmanager
@@ -90,7 +113,12 @@ def _refuse_encoding(connection: Connection, database: Database) -> None:
         )
 
 
-def _refuse_unknown(config: Config, database: Database, step: str) -> None:
+def refuse_unknown(config: Config, database: Database, step: str) -> None:
+    """Refuse what stands at a step that this Facet has never heard of.
+
+    Raises:
+        CatalogueError: If it does.
+    """
     try:
         ScriptDirectory.from_config(config).get_revision(step)
     except CommandError as error:

@@ -16,7 +16,7 @@ from sqlalchemy import exists, func, select
 from index.subspaces import Vectors
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
-from service.catalogue.errors import CatalogueNotMigratedError, TrackNotFoundError
+from service.catalogue.errors import CatalogueNotMigratedError, CatalogueReplacedError, TrackNotFoundError
 from service.catalogue.facts import FactsBatch, facts_since
 from service.catalogue.paths import at_or_under, divide_by_path
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
@@ -114,9 +114,19 @@ class Catalogue:
     # What an index follows
 
     def revision(self) -> int:
-        """The number of changes that an index must see, since the beginning."""
+        """The number of changes that an index must see, since the beginning.
+
+        Raises:
+            CatalogueReplacedError: If it is not the catalogue that was opened any more.
+        """
         with self._database.reading() as session:
-            return session.scalars(select(StateRow.revision)).one()
+            state = session.execute(select(StateRow.revision, StateRow.identity)).one()
+        if state.identity != self._identity:
+            raise CatalogueReplacedError(
+                f"the catalogue at {self._database.name} was replaced by another one, a restored backup: start again"
+            )
+        revision: int = state.revision
+        return revision
 
     def changes_since(self, encoder_id: str, revision: int, *, limit: int = 2000) -> "Change | None":
         """The next changes of an embedding space, oldest first; a track's earlier ones are left out.

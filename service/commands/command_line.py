@@ -13,6 +13,7 @@ import click
 from pydantic import ValidationError
 
 from index.threads import cap_threads
+from service.operations.logs import write_logs
 from service.settings import Settings
 
 
@@ -41,7 +42,7 @@ def command_settings(*, threads_per_library: int | None = None) -> Settings:
         complaints = (f"FACET_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
         raise click.ClickException("; ".join(complaints)) from error
     cap_threads(threads_per_library or settings.threads)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.WARNING)
+    write_logs(settings.log_format, level=logging.WARNING)
     return settings
 
 

@@ -73,9 +73,12 @@ def rebuild() -> None:
         with Catalogue.open(settings.catalogue_url) as catalogue:
             root = snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id)
             drop_snapshots(list_snapshots(root), after_revision=catalogue.revision())
-            published = publish_from_catalogue(
-                catalogue, root, encoder_id=bundle.encoder_id, subspaces=bundle.subspaces
-            )
+            try:
+                published = publish_from_catalogue(
+                    catalogue, root, encoder_id=bundle.encoder_id, subspaces=bundle.subspaces
+                )
+            except OSError as error:
+                raise click.ClickException(f"the snapshot cannot be written to {root}: {error.strerror}") from error
         prune_snapshots(root, keep=1)
     click.echo(f"published {published}")
 
@@ -115,7 +118,7 @@ def verify() -> None:
 def _settings(*, host: str | None = None, port: int | None = None) -> Settings:
     """Options win over the environment."""
     settings = command_settings()
-    logging.getLogger("service").setLevel(logging.INFO)
+    logging.getLogger("service").setLevel(settings.log_level.upper())
     given = {"host": host, "port": port}
     return settings.model_copy(update={name: value for name, value in given.items() if value is not None})
 

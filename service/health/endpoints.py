@@ -1,11 +1,19 @@
-"""`/livez`: the process answers. `/readyz`: it can answer questions. Both are cheap enough to be asked every second."""
+"""`/livez`: the process answers. `/readyz`: it can answer questions. `/metrics`: how it fares, for Prometheus.
 
-from fastapi import APIRouter
+All are cheap enough to be asked every second.
+"""
+
+from functools import partial
+
+from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
+from service.health.measuring import count_failures, state_of
+from service.health.readiness import part_problems
 from service.health.schemas import Check, Readiness
 from service.http.problems import documented, problem_response
-from service.http.resources import OpenResources, Resources
+from service.http.resources import OpenResources
+from service.operations.metrics import Metrics
 
 router = APIRouter(tags=["health"])
 
@@ -19,26 +27,26 @@ async def is_alive() -> str:
 @router.get("/readyz", response_model=Readiness, responses=documented())
 async def is_ready(resources: OpenResources) -> Readiness | Response:
     """Whether questions can be answered: the database, the model bundle and the index, each with a reason if not."""
-    reasons = {
-        "database": resources.follower.catalogue_problem,
-        "bundle": _bundle_problem(resources),
-        "index": resources.follower.index_problem,
+    problems = part_problems(resources)
+    checks = {
+        part: Check(ready=True, reason=None)
+        if problem is None
+        else Check(ready=False, code=problem.code, reason=problem.reason)
+        for part, problem in problems.items()
     }
-    checks = {name: Check(ready=reason is None, reason=reason) for name, reason in reasons.items()}
-    if any(reasons.values()):
-        detail = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason is not None)
+    if any(problems.values()):
+        detail = "; ".join(f"{part}: {problem.reason}" for part, problem in problems.items() if problem is not None)
         return problem_response(
-            "not_ready", detail, checks={name: check.model_dump() for name, check in checks.items()}
+            "not_ready", detail, checks={part: check.model_dump() for part, check in checks.items()}
         )
     return Readiness(ready=True, checks=checks)
 
 
-def _bundle_problem(resources: Resources) -> str | None:
-    """A bundle that none of the catalogue was analysed with can answer nothing."""
-    follower = resources.follower
-    if follower.caught_up.is_set() and len(follower.index) == 0 and follower.catalogue_tracks > 0:
-        return (
-            f"none of the catalogue's {follower.catalogue_tracks} tracks is analysed with the model "
-            f"{resources.bundle.name!r} yet; run `facet ingest` again"
-        )
-    return None
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented())
+async def metrics(request: Request, resources: OpenResources) -> Response:
+    """Requests by route and dimension, the queue, the catalogue, the index and the decoder, in Prometheus's format."""
+    counted: Metrics = request.app.state.metrics
+    failures = await count_failures(resources)
+    accept = request.headers.get("accept", "")
+    content, media_type = counted.told(accept, partial(state_of, resources, failures=failures))
+    return Response(content, media_type=media_type)

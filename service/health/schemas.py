@@ -2,12 +2,15 @@
 
 from pydantic import BaseModel, Field
 
+from service.health.readiness import CODES
+
 
 class Check(BaseModel):
     """Whether one part of the service is ready."""
 
     ready: bool
-    reason: str | None = Field(description="What is wrong, or null.")
+    code: str | None = Field(default=None, description=f"What is wrong, for programs, or null: {', '.join(CODES)}.")
+    reason: str | None = Field(description="What is wrong, in words, or null.")
 
 
 class Readiness(BaseModel):

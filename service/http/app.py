@@ -11,7 +11,9 @@ from service.health import endpoints as health
 from service.http.early_answers import EarlyAnswers
 from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
+from service.http.recording import RequestRecorder
 from service.http.resources import opened_resources
+from service.operations.metrics import Metrics
 from service.search import endpoints as search
 from service.settings import Settings
 from service.tracks import endpoints as tracks
@@ -53,6 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (search.router, tracks.router, vocabulary.router, health.router):
         app.include_router(router)
     app.add_middleware(EarlyAnswers)
+    app.state.metrics = Metrics()
+    # Outermost, so added last: whoever answers, the answer has the request's id and is counted.
+    app.add_middleware(RequestRecorder, metrics=app.state.metrics)
     install_problems(app)
     return app
 

@@ -19,7 +19,7 @@ class PageRequest:
     cursor: str | None = None
 
 
-def read_page(
+async def read_page(
     limit: Annotated[int, Query(ge=1, le=LARGEST_LIMIT, description="How many at most.")] = DEFAULT_LIMIT,
     cursor: Annotated[
         str | None,

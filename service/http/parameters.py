@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from service.http.refusals import InvalidParameterError, UnknownParameterError
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse what the call would otherwise ignore; every route of the service depends on this.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Every error that a call can end in becomes a problem. `app` installs this."""
+"""Every error that a call can end in becomes a problem. `app` installs this; what is left over, `recording` answers."""
 
-import logging
+import errno
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -18,8 +18,12 @@ from index.subspaces import UnknownDimensionError
 from service.catalogue.errors import CatalogueUnavailableError, TrackNotFoundError
 from service.http.problems import Problem, nearest_names, problem_response
 from service.http.refusals import RefusalError, UnknownNameError
+from service.operations.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
+
+# A disk that is full, or full for this user, or was mounted for reading only.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 HANDLED = (
     RefusalError,
@@ -31,8 +35,7 @@ HANDLED = (
     RequestValidationError,
     HTTPException,
     ClientDisconnect,
-    # Last resort: the server logs the exception, which is raised again after this answer.
-    Exception,
+    OSError,
 )
 
 
@@ -66,22 +69,34 @@ async def _as_problem(request: Request, error: Exception) -> Response:
             code, detail = "track_not_found", str(error)
         case CatalogueUnavailableError():
             # The driver's own words may name hosts and users: they are for the log.
-            log.error("catalogue_unavailable error=%r", str(error))
+            log.error("catalogue_unavailable", error=str(error))
             code, detail = "not_ready", "the catalogue cannot be read at this moment; try again in a moment"
         case RequestValidationError():
             code, detail = "invalid_parameter", "; ".join(_complaint(each) for each in error.errors())
         case HTTPException(status_code=HTTPStatus.NOT_FOUND):
             code, detail = "not_found", f"there is nothing at {request.url.path}; /docs lists every call"
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
-            headers = error.headers or {}
+            headers = {"Allow": _methods(request)}
             code = "method_not_allowed"
-            detail = f"{request.url.path} answers {headers.get('Allow')}, not {request.method}"
+            detail = f"{request.url.path} answers {headers['Allow']}, not {request.method}"
+        case OSError():
+            if error.errno not in NO_ROOM:
+                raise error
+            log.error("no_room", error=str(error))
+            code, detail = "no_room", "the service cannot write to its disk; try again once whoever runs it made room"
         case ClientDisconnect():
             # Nobody reads this answer.
             code, detail = "malformed_upload", "the connection ended before the clip did"
     if isinstance(error, UnknownNameError | UnknownDimensionError):
         extensions = {"nearest": nearest_names(error.found, error.known), "known": list(error.known)}
     return problem_response(code, detail, headers=headers, **extensions)
+
+
+def _methods(request: Request) -> str:
+    """Every method that the address answers; each is a route of its own, which knows of no other."""
+    template = getattr(request.scope.get("route"), "path", request.url.path)
+    calls = request.app.openapi()["paths"].get(template, {"get": None})
+    return ", ".join(sorted(method.upper() for method in calls))
 
 
 def _complaint(error: Mapping[str, Any]) -> str:

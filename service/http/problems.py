@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from service.http.request_record import current_record
+
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 2
 # Names at least this alike are named as nearest: the ratio of `difflib.SequenceMatcher`, whose default this is. One
@@ -38,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "invalid_cursor": Kind(_BAD, "The cursor is damaged or belongs to another question"),
     "unknown_dimension": Kind(_BAD, "There is no such dimension"),
     "unknown_tag": Kind(_BAD, "There is no such tag"),
+    "malformed_request": Kind(_BAD, "What came is not a request that can be read"),
     "not_found": Kind(_MISSING, "There is nothing at this address"),
     "track_not_found": Kind(_MISSING, "There is no such track"),
     "clip_not_found": Kind(_MISSING, "There is no such clip"),
@@ -67,6 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "decoder_crashed": Kind(_UNFIT, "The clip crashes the decoder"),
     "no_direction": Kind(_UNFIT, "The example says nothing in the dimensions asked for"),
     "not_ready": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready"),
+    "no_room": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The service's disk is full or cannot be written"),
     "too_busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clips wait for their analysis"),
     "internal_error": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The service has made a mistake"),
 }
@@ -77,7 +81,7 @@ JSON_BODY = ("not_json", "malformed_json", "body_too_large", "upload_stalled", "
 UPLOAD = (
     *("not_multipart", "malformed_upload", "missing_file", "unknown_field", "several_files", "empty_file"),
     *("upload_stalled", "upload_too_large", "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
-    *("too_large", "timed_out", "decoder_crashed", "too_busy"),
+    *("too_large", "timed_out", "decoder_crashed", "too_busy", "no_room"),
 )
 
 
@@ -89,6 +93,9 @@ class Problem(BaseModel):
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What was found, what was expected, and what to do next.")
     code: str = Field(description="Stable, for programs.", examples=["unknown_tag"])
+    request_id: str | None = Field(
+        default=None, description="Of this request, as in the header X-Request-ID: the service's log knows it by this."
+    )
     nearest: list[str] | None = Field(
         default=None,
         description=f"At most {NEAREST_AT_MOST} known names like the unknown one: alike by {NEAREST_FROM} or more, "
@@ -110,16 +117,26 @@ def problem_response(
     """
     kind = KINDS[code]
     headers = dict(headers or {})
+    content = problem_content(code, detail)
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-    content = {
+    record = current_record()
+    if record is not None:
+        record.problem = code
+        content["request_id"] = record.request_id
+    return JSONResponse({**content, **extensions}, kind.status, headers, MEDIA_TYPE)
+
+
+def problem_content(code: str, detail: str) -> dict[str, Any]:
+    """What every problem says."""
+    kind = KINDS[code]
+    return {
         "type": f"urn:facet:problem:{code}",
         "title": kind.title,
         "status": kind.status.value,
         "detail": detail,
         "code": code,
     }
-    return JSONResponse({**content, **extensions}, kind.status, headers, MEDIA_TYPE)
 
 
 def nearest_names(found: str, known: Sequence[str]) -> list[str]:

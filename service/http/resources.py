@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
+import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
@@ -38,6 +39,8 @@ class Resources:
     clips: ClipListener
     follower: IndexFollower
     facts: FactsKeeper
+    # The one thread of whoever asks how the service is.
+    scraping: anyio.CapacityLimiter
 
 
 @asynccontextmanager
@@ -74,6 +77,7 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
                 clips=ClipListener(analyser, at_once=at_once),
                 follower=follower,
                 facts=facts,
+                scraping=anyio.CapacityLimiter(1),
             )
         finally:
             facts.stop()
@@ -81,7 +85,9 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
             await anyio.to_thread.run_sync(follower.close)
 
 
-def get_resources(request: Request) -> Resources:
+# What calls depend on is asked for on the event loop: a call that says how the service is must not wait for a thread
+# when all of them wait for the database.
+async def get_resources(request: Request) -> Resources:
     """What the service holds open."""
     resources: Resources = request.app.state.resources
     return resources
@@ -90,7 +96,7 @@ def get_resources(request: Request) -> Resources:
 OpenResources = Annotated[Resources, Depends(get_resources)]
 
 
-def get_searcher(resources: OpenResources) -> Searcher:
+async def get_searcher(resources: OpenResources) -> Searcher:
     """A searcher over the index as of now.
 
     Raises:

@@ -6,19 +6,22 @@ uvicorn answers; this says when questions can be asked, which is when the index 
 import asyncio
 import ipaddress
 import socket
+import time
 from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.http.app import create_app
+from service.http.malformed_requests import AnsweringConnection
 from service.http.resources import Resources
+from service.operations.logs import get_logger
 from service.settings import Settings
 
 # How often it is looked whether the index has caught up.
 GLANCE_SECONDS = 0.02
-# Calls that are still answered after this long, once the service is told to stop, are cut off.
-GRACE_SECONDS = 10
+
+log = get_logger(__name__)
 
 
 class ListenError(Exception):
@@ -49,19 +52,25 @@ def serve_forever(settings: Settings, *, ready: Callable[[str, Resources], None]
     app = create_app(settings)
     config = uvicorn.Config(
         app,
-        # The commands set up logging; a line for every call would say little at much length.
+        # The commands set up logging, and every request is told of by `recording`.
         log_config=None,
         access_log=False,
+        http=AnsweringConnection,
         lifespan="on",
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        # Calls that are still answered after this long, once the service is told to stop, are cut off.
+        timeout_graceful_shutdown=settings.stop_seconds,
     )
     with listening:
         _Server(config, app, lambda resources: ready(_address(listening), resources)).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and when it stops.
+
+    Told to stop, it lets no one in any more and answers who is in; `timeout_graceful_shutdown` says for how long. Then
+    the lifespan ends: what is done in the background is finished or given up, and all is closed.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, ready: Callable[[Resources], None]) -> None:
         super().__init__(config)
@@ -76,12 +85,16 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
+        began = time.monotonic()
+        log.info("service_stopping", requests_in_flight=len(self.server_state.tasks))
         await super().shutdown(sockets)
+        log.info("service_stopped", seconds=round(time.monotonic() - began, 2))
 
     async def _announce(self) -> None:
         resources: Resources = self._app.state.resources
         while not resources.follower.caught_up.is_set():
             await asyncio.sleep(GLANCE_SECONDS)
+        log.info("service_ready", tracks=len(resources.follower.index))
         self._ready(resources)
 
 

@@ -31,6 +31,7 @@ CLIP_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": [FIELD],
+                    "additionalProperties": False,
                     "properties": {
                         FIELD: {"type": "string", "format": "binary", "description": "An audio file of any format."}
                     },

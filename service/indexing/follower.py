@@ -4,21 +4,21 @@ A thread of its own asks the catalogue for its revision about twice a second, so
 searchable within a second. The searcher takes `index`; the health endpoint takes what is wrong.
 """
 
-import logging
 import shutil
 import threading
 import time
 from pathlib import Path
 
 from index.live import LiveIndex
-from index.snapshot import SnapshotError, list_snapshots, prune_snapshots
+from index.snapshot import SnapshotCorruptedError, SnapshotError, list_snapshots, prune_snapshots
 from index.subspaces import Subspaces
 from index.threads import cap_threads
-from service.catalogue.errors import CatalogueError, RevisionAheadError
+from service.catalogue.errors import CatalogueError, CatalogueReplacedError, RevisionAheadError
 from service.catalogue.repository import Catalogue
 from service.indexing.rebuilding import drop_snapshots, publish_from_catalogue
+from service.operations.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 POLL_SECONDS = 0.5
 # Compacting pays when brute force over what is not in the snapshot costs as much as the snapshot itself.
@@ -59,6 +59,10 @@ class IndexFollower:
         """
         self.caught_up = threading.Event()
         self.catalogue_tracks = 0
+        self.is_stuck = False
+        # When the catalogue was last read, in seconds since 1970, and the revision it was at.
+        self.seen_at: float | None = None
+        self.seen_revision = 0
         self.index_problem: str | None = "the index has not caught up with the catalogue yet"
         self._catalogue_problem: str | None = "the catalogue has not been read yet"
         self._asked_at: float | None = None
@@ -70,6 +74,7 @@ class IndexFollower:
         self._poll_seconds = poll_seconds
         self._index = self._empty()
         self._is_open = False
+        self._corrupted: list[Path] = []
         self._followed = 0
         self._compact_not_before = 0.0
         self._stopping = threading.Event()
@@ -116,6 +121,8 @@ class IndexFollower:
             self.caught_up.clear()
             self._is_open = False
             self._note(index="the catalogue was replaced by an older one; the index is being made anew", error=error)
+        except CatalogueReplacedError as error:
+            self._note(catalogue="the catalogue was replaced by a restored one; start the service again", error=error)
         except CatalogueError as error:
             self._note(catalogue="the catalogue cannot be read; the service's log says why", error=error)
         except Exception as error:  # a follower that died would leave the index behind for ever, and silently
@@ -148,15 +155,18 @@ class IndexFollower:
     def _revision(self) -> int:
         self._asked_at = time.monotonic()
         try:
-            return self._catalogue.revision()
+            self.seen_revision = self._catalogue.revision()
         finally:
             self._asked_at = None
+        self.seen_at = time.time()
+        return self.seen_revision
 
     def _open(self) -> None:
         """Stand on the newest snapshot that verifies, or make one where too much came since."""
         listed = list_snapshots(self._root)
         drop_snapshots(listed, after_revision=self._revision())
         self._followed = 0
+        self._corrupted = []
         self._index = self._newest()
         tracks = self._catalogue.count_embeddings(self._encoder_id)
         if tracks - len(self._index) > _worthwhile(tracks):
@@ -165,10 +175,14 @@ class IndexFollower:
         tracks = self._catalogue.count_embeddings(self._encoder_id)
         if len(self._index) != tracks and self._revision() == self._followed:
             # A backup was restored, and written to until its revision passed the snapshot's.
-            log.warning("index_differs index_tracks=%d catalogue_tracks=%d", len(self._index), tracks)
+            log.warning("index_differs", index_tracks=len(self._index), catalogue_tracks=tracks)
             drop_snapshots(list_snapshots(self._root), after_revision=-1)
             self._followed = 0
             self._index = self._made_anew()
+        # Nobody can use them; left alone, they would be tried, and told of, at every start.
+        for path in self._corrupted:
+            shutil.rmtree(path, ignore_errors=True)
+            log.warning("snapshot_deleted", snapshot=path.name)
         self._is_open = True
 
     def _newest(self) -> LiveIndex:
@@ -177,9 +191,11 @@ class IndexFollower:
             try:
                 index.open(path)
             except SnapshotError as error:
-                log.warning("snapshot_skipped snapshot=%s error=%r", path.name, str(error))
+                log.warning("snapshot_skipped", snapshot=path.name, error=str(error))
+                if isinstance(error, SnapshotCorruptedError):
+                    self._corrupted.append(path)
                 continue
-            log.info("snapshot_opened snapshot=%s tracks=%d revision=%d", path.name, len(index), index.revision)
+            log.info("snapshot_opened", snapshot=path.name, tracks=len(index), revision=index.revision)
             return index
         return self._empty()
 
@@ -198,7 +214,7 @@ class IndexFollower:
             )
             prune_snapshots(self._root)
         except (OSError, SnapshotError) as error:
-            log.warning("snapshot_not_published error=%r", str(error))
+            log.warning("snapshot_not_published", error=str(error))
         return index
 
     def _catch_up(self) -> None:
@@ -214,7 +230,7 @@ class IndexFollower:
                 break
             self._index.apply(change)
         if self._index.revision != before:
-            log.info("index_followed revision=%d tracks=%d", self._index.revision, len(self._index))
+            log.info("index_followed", revision=self._index.revision, tracks=len(self._index))
 
     def _compact(self, index: LiveIndex) -> None:
         cap_threads(self._threads)
@@ -223,20 +239,21 @@ class IndexFollower:
             published = next(iter(list_snapshots(self._root)), None)
             if published is not None and (index.snapshot is None or published.name > index.snapshot.path.name):
                 index.open(published)
-                log.info("snapshot_adopted snapshot=%s", published.name)
+                log.info("snapshot_adopted", snapshot=published.name)
                 return
             path = index.compact(between_steps=self._give_up_if_stopping)
         except _StoppingError:
             return
         except (OSError, SnapshotError) as error:
             self._compact_not_before = time.monotonic() + COMPACT_AGAIN_SECONDS
-            log.warning("compaction_failed error=%r", str(error))
+            log.warning("compaction_failed", error=str(error))
             return
         if index is not self._index:
             # The index was made anew meanwhile: this snapshot is of what does not count any more.
             shutil.rmtree(path, ignore_errors=True)
             return
-        log.info("index_compacted snapshot=%s tracks=%d seconds=%.2f", path.name, len(index), time.monotonic() - began)
+        seconds = round(time.monotonic() - began, 2)
+        log.info("index_compacted", snapshot=path.name, tracks=len(index), seconds=seconds)
 
     def _give_up_if_stopping(self) -> None:
         if self._stopping.is_set():
@@ -249,10 +266,11 @@ class IndexFollower:
         """Remember what is wrong, and log it once: when it begins, and when it is over."""
         if (catalogue, index) != (self._catalogue_problem, self.index_problem):
             if error is not None:
-                log.error("follower_stuck problem=%r error=%r", catalogue or index, str(error), exc_info=error)
+                log.error("follower_stuck", problem=catalogue or index, error=str(error), exc_info=error)
             else:
-                log.info("follower_in_step revision=%d tracks=%d", self._index.revision, len(self._index))
+                log.info("follower_in_step", revision=self._index.revision, tracks=len(self._index))
         self._catalogue_problem, self.index_problem = catalogue, index
+        self.is_stuck = index is not None
 
 
 def _worthwhile(tracks: int) -> float:

@@ -1,6 +1,5 @@
 """A snapshot of the index made from the catalogue alone. The follower and `facet index rebuild` use it."""
 
-import logging
 import shutil
 import tempfile
 import time
@@ -12,8 +11,9 @@ import numpy as np
 from index.snapshot import publish_snapshot
 from index.subspaces import Subspaces
 from service.catalogue.repository import Catalogue
+from service.operations.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def snapshots_root(snapshots_dir: Path, *, catalogue: Catalogue, encoder_id: str) -> Path:
@@ -71,10 +71,10 @@ def publish_from_catalogue(
             between_steps=between_steps,
         )
     log.info(
-        "snapshot_rebuilt snapshot=%s tracks=%d seconds=%.2f",
-        published.name,
-        len(track_ids),
-        time.monotonic() - began,
+        "snapshot_rebuilt",
+        snapshot=published.name,
+        tracks=len(track_ids),
+        seconds=round(time.monotonic() - began, 2),
     )
     return published
 
@@ -90,4 +90,4 @@ def drop_snapshots(paths: Iterable[Path], *, after_revision: int) -> None:
         _, revision, _ = path.name.split("-")
         if int(revision) > after_revision:
             shutil.rmtree(path, ignore_errors=True)
-            log.warning("snapshot_dropped snapshot=%s catalogue_revision=%d", path.name, after_revision)
+            log.warning("snapshot_dropped", snapshot=path.name, catalogue_revision=after_revision)

@@ -4,7 +4,6 @@ Since no other writer comes between (see `writing`), two ingests that find the s
 finds it unchanged.
 """
 
-import logging
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +14,9 @@ from index.audio import AudioError
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
 from service.catalogue.writing import FileState, TrackDetails, Writing
 from service.ingest.reading import FileError, FileErrorCode, is_gone
+from service.operations.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 
 def settle(writing: Writing, file: FileState, *, encoder_id: str, analysis: Analysis | None) -> IngestResult | None:
@@ -72,7 +72,7 @@ def failure(path: Path, error: BaseException) -> IngestResult:
         code, message = str(error.code), error.message
     else:
         # One file's misfortune is not the others'. A traceback for each could bury everything else.
-        log.debug("file_failed_unexpectedly path=%r", str(path), exc_info=error)
+        log.debug("file_failed_unexpectedly", path=str(path), exc_info=error)
         frames = traceback.extract_tb(error.__traceback__)
         place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
         code = str(FileErrorCode.INTERNAL_ERROR)

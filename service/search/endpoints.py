@@ -14,6 +14,7 @@ from service.clips import REMEMBERED
 from service.http.json_body import json_body, received_json
 from service.http.paging import LONGEST_TEXT, WantedPage
 from service.http.problems import JSON_BODY, UPLOAD, documented
+from service.http.request_record import note_dimensions
 from service.http.resources import IndexSearcher, OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
 from service.search.parameters import ExampleWeights, TagWeights
@@ -158,6 +159,7 @@ def path(
     ] = DEFAULT_WAY,
 ) -> PathAnswer | Response:
     """A playlist that walks through the space from one track to another, no track twice."""
+    note_dimensions(weights)
     found = tracks_between(searcher, start, end, steps=steps, weights=weights)
     items = [SearchItem.of(each) for each in found]
     if is_playlist_wanted(request.headers.get("accept", "")):
@@ -167,6 +169,7 @@ def path(
 
 def _answered(request: Request, page: Page, kind: type[Answer]) -> Answer | Response:
     """The answer in the form that is wanted."""
+    note_dimensions(page.question.weights)
     if is_playlist_wanted(request.headers.get("accept", "")):
         items = SearchAnswer.of(page).items
         return playlist_response(request, [item.track for item in items], next_cursor=page.next_cursor)

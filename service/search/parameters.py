@@ -20,7 +20,7 @@ WeightsText = Annotated[
 ]
 
 
-def read_example_weights(
+async def read_example_weights(
     resources: OpenResources,
     dimension: Annotated[
         list[str] | None,
@@ -36,7 +36,7 @@ def read_example_weights(
     return read_weights(resources.bundle.subspaces, dimensions=dimension or (), weights=weights)
 
 
-def read_tag_weights(resources: OpenResources, weights: WeightsText = None) -> dict[str, float] | None:
+async def read_tag_weights(resources: OpenResources, weights: WeightsText = None) -> dict[str, float] | None:
     """Weight by dimension for a question by tags; None: every dimension that has one of the tags counts alike."""
     return read_weights(resources.bundle.subspaces, dimensions=(), weights=weights)
 

@@ -4,7 +4,6 @@ The catalogue is asked once for all tracks, then for those that changed. `filter
 database would have to hand over the id of every track that passes, which takes far longer.
 """
 
-import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,9 @@ from service.catalogue.errors import CatalogueError
 from service.catalogue.facts import FactsBatch
 from service.catalogue.repository import Catalogue
 from service.catalogue.writing import folded_name
+from service.operations.logs import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 Codes = NDArray[np.int32]
 Rows = NDArray[np.int64]
@@ -209,7 +209,7 @@ class FactsKeeper:
         try:
             self._as_of(0, with_tags=False)
         except CatalogueError as error:
-            log.warning("facts_not_read error=%r", str(error))  # the first question will try again
+            log.warning("facts_not_read", error=str(error))  # the first question will try again
 
     def stop(self) -> None:
         """Give up what is being read: the service stops."""
@@ -255,7 +255,7 @@ class FactsKeeper:
             if facts is None or is_lacking or reached < facts.revision:
                 with_tags = with_tags or (facts is not None and facts.tag_probabilities is not None)
                 facts = TrackFacts.of(reached, self._read(0, with_tags=with_tags), with_tags=with_tags)
-                log.info("facts_read tracks=%d revision=%d", len(facts.artists), reached)
+                log.info("facts_read", tracks=len(facts.artists), revision=reached)
             elif reached > facts.revision:
                 since = self._read(facts.revision, with_tags=facts.tag_probabilities is not None)
                 facts = facts.following(reached, since)

@@ -16,7 +16,7 @@ def is_track_id(text: str) -> bool:
         return False
 
 
-def read_track_id(track_id: Annotated[str, Path(description="A track's id.")]) -> str:
+async def read_track_id(track_id: Annotated[str, Path(description="A track's id.")]) -> str:
     """The id in the address. What is no id never comes near the database.
 
     Raises:

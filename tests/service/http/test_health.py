@@ -25,7 +25,7 @@ def test_readiness_tells_of_each_part(shared: Service) -> None:
     answer = shared.get("/readyz").json()
     assert answer == {
         "ready": True,
-        "checks": {name: {"ready": True, "reason": None} for name in ("database", "bundle", "index")},
+        "checks": {name: {"ready": True, "code": None, "reason": None} for name in ("database", "bundle", "index")},
     }
 
 

@@ -1,5 +1,6 @@
 """Every refusal is a problem with its code, says what was wrong, and is documented where it can happen."""
 
+import errno
 import re
 import sqlite3
 import time
@@ -261,8 +262,33 @@ def test_the_order_of_parts_and_capital_letters_in_headers_do_not_matter(shared:
 
 
 def test_a_method_that_is_not_answered_is_told_which_are(shared: Service) -> None:
-    answer = shared.request("DELETE", "/search")
-    assert answer.headers["allow"] == "GET"
+    assert shared.request("DELETE", "/search").headers["allow"] == "GET"
+    answer = shared.request("DELETE", "/tags")
+    assert answer.headers["allow"] == "GET, POST"
+    assert "answers GET, POST, not DELETE" in answer.json()["detail"]
+    assert shared.request("DELETE", "/docs").headers["allow"] == "GET"
+
+
+def test_a_disk_without_room_is_said_and_recovered_from(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("service.http.uploads.tempfile.mkstemp", refuse)
+        answer = service.post_clip("/tags", SOUND)
+        assert_problem(answer, "no_room", 507)
+        assert "secret" not in answer.text
+    assert service.post_clip("/tags", SOUND).status_code == 200
+
+
+def test_an_operating_system_s_other_errors_are_mistakes_of_the_service(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("service.http.uploads.tempfile.mkstemp", refuse)
+    assert_problem(service.post_clip("/tags", SOUND), "internal_error", 500)
 
 
 def test_every_reason_of_the_decoder_is_a_kind_of_problem() -> None:
@@ -321,7 +347,7 @@ def test_a_mistake_of_the_service_leaks_nothing(settings: Settings) -> None:
         answer = service.get(f"/tracks/{track_id}")
         problem = assert_problem(answer, "internal_error", 500)
         assert "moment" not in answer.text
-        assert set(problem) == {"type", "title", "status", "detail", "code"}
+        assert set(problem) == {"type", "title", "status", "detail", "code", "request_id"}
 
 
 def test_a_catalogue_out_of_reach_is_said_and_recovered_from(service: Service) -> None:
@@ -362,8 +388,8 @@ def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> Non
                 template = re.sub(r"/(track|clip)s/[^/?]+", r"/\1s/{\1_id}", address).partition("?")[0]
                 if (template, refused_method.lower()) == (path, method) and status != 405:
                     assert f"`{code}`" in responses[str(status)]["description"], (path, code)
-    # These two are of no call: there is none at that address, or none of that method.
-    assert documented == set(KINDS) - {"not_found", "method_not_allowed"}
+    # These are of no call: there is none at that address, or none of that method, or it was no request.
+    assert documented == set(KINDS) - {"not_found", "method_not_allowed", "malformed_request"}
 
 
 def test_the_documentation_loads_nothing_from_another_host(shared: Service) -> None:

@@ -164,6 +164,7 @@ def test_a_damaged_snapshot_is_skipped_for_an_older_one_and_then_for_none(
     assert follower.index.snapshot.path == older
     assert_in_step(follower, catalogue)
     assert newer.name in caplog.text
+    assert not newer.exists()  # it would be tried again at every start
     damage(older)
     follower = follower_of(catalogue, root)
     follower.follow()

@@ -1,0 +1,115 @@
+"""Facet in processes of their own, as it is run: what is killed, starved and asked in the proofs."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+STOP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A `facet serve` that answers.
+
+    Attributes:
+        process: It.
+        address: Of its calls.
+        log: Where what it logs is written, one JSON object a line.
+    """
+
+    process: subprocess.Popen[str]
+    address: str
+    log: Path
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """For a socket."""
+        url = httpx.URL(self.address)
+        return url.host, url.port or 80
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(STOP_SECONDS)
+
+
+@contextmanager
+def serving(folder: Path, environment: Mapping[str, str]) -> Iterator[Serving]:
+    """A service on a free port, ended with the block.
+
+    Args:
+        folder: Where its log goes.
+        environment: Its settings.
+
+    Raises:
+        RuntimeError: If it does not start; the message is its log.
+    """
+    log = folder / "service.log"
+    with (
+        log.open("a") as stderr,
+        subprocess.Popen(
+            [sys.executable, ROOT / "facet.py", "serve", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=ROOT,
+            env=facet_environment(environment),
+        ) as process,
+    ):
+        try:
+            yield Serving(process, _address(process, log), log)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def run_facet(
+    *arguments: str | Path, environment: Mapping[str, str], seconds: float = 900
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, ROOT / "facet.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+        cwd=ROOT,
+        env=facet_environment(environment),
+    )
+
+
+def facet_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a process with these settings and no others."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FACET_")}
+    return {**inherited, "FACET_THREADS": "1", "FACET_LOG_FORMAT": "json", **settings}
+
+
+def memory_bytes(process_id: int) -> int:
+    """Of a process; 0 where the system does not say."""
+    status = Path(f"/proc/{process_id}/status")
+    if not status.exists():
+        return 0
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    return int(fields["VmRSS"].split()[0]) * 1024
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = re.search(r"http://\S+", line)
+        if found is not None:
+            return found[0]
+    raise RuntimeError(f"the service ended with status {process.wait()}:\n{log.read_text()}")
