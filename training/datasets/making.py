@@ -24,7 +24,7 @@ def make_files(
     *,
     path: Callable[[P], Path],
     make: Callable[[P, Path], None],
-    prepare: Callable[[], None] = lambda: None,
+    prepare: Callable[[], None] | None = None,
     processes: int = 1,
     on_piece: Callable[[], None] = lambda: None,
 ) -> None:
@@ -45,7 +45,7 @@ def make_files(
             on_piece()
         else:
             todo.append(piece)
-    if todo:
+    if todo and prepare is not None:
         prepare()
     if processes == 1 or len(todo) < 2:
         for piece in todo:

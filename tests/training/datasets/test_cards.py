@@ -3,7 +3,17 @@ import pytest
 from training.datasets.card import CARDS, all_cards, read_card
 from training.vocabulary import SHIPPED, read_vocabulary
 
-READERS = ("accompanied", "debian", "fma", "folder", "magnatagatune", "million-song", "mtg-jamendo", "rendered")
+READERS = (
+    "accompanied",
+    "debian",
+    "fma",
+    "folder",
+    "magnatagatune",
+    "million-song",
+    "mtg-jamendo",
+    "rendered",
+    "varied",
+)
 
 
 def test_every_reader_has_its_card():
