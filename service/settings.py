@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("facet", appauthor=False)),
-        description="Where the catalogue and the index snapshots live.",
+        description="Where the catalogue, uploaded tracks and the index snapshots live.",
     )
     database_url: str | None = Field(
         default=None,
@@ -43,7 +43,10 @@ class Settings(BaseSettings):
         default=8000, description="Port the service listens on; 0 for any free one."
     )
     upload_bytes: Annotated[int, Field(ge=1)] = Field(
-        default=64 * 2**20, description="Largest clip a request may upload, in bytes."
+        default=64 * 2**20, description="Largest clip or track a request may upload, in bytes."
+    )
+    jobs_waiting: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="Uploads that may wait for their analysis; one more is refused."
     )
     track_bytes: Annotated[int, Field(ge=1)] = Field(
         default=8 * 2**30, description="Largest file an ingest reads, in bytes."
@@ -64,6 +67,11 @@ class Settings(BaseSettings):
     def planned_excerpts(self) -> int | None:
         """Excerpts of every track, None for every one."""
         return None if self.excerpts_per_track == "all" else self.excerpts_per_track
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where uploaded tracks lie."""
+        return self.data_dir / "uploads"
 
     @property
     def snapshots_dir(self) -> Path:

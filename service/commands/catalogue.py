@@ -63,8 +63,9 @@ def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None)
 @click.option("--yes", is_flag=True, help=f"Do not ask before forgetting more than {FORGET_UNASKED} tracks.")
 @click.pass_context
 def forget(context: click.Context, names: tuple[Path, ...], *, missing: bool, yes: bool) -> None:
-    """Take tracks out of the catalogue: those at or under these paths, or with these ids. No file is ever touched.
+    """Take tracks out of the catalogue: those at or under these paths, or with these ids. Their files stay.
 
+    Only what was uploaded to the service is deleted, since Facet's copy is nobody else's file.
     What is known of failures there is forgotten too. A disk that is not mounted looks like one whose files are gone:
     mount it before you use --missing.
     """
@@ -74,13 +75,14 @@ def forget(context: click.Context, names: tuple[Path, ...], *, missing: bool, ye
     with in_plain_words():
         from service.catalogue.repository import Catalogue
         from service.ingest.forgetting import meant
+        from service.jobs.store import UploadStore, forget_tracks
 
         with Catalogue.open(settings.catalogue_url) as catalogue:
             found = meant(catalogue, names, only_missing=missing)
             count = len(found.track_ids)
             if count > FORGET_UNASKED and not yes:
                 click.confirm(f"Forget {count} tracks? Their files stay where they are", abort=True)
-            forgotten = catalogue.forget(found.track_ids)
+            forgotten = forget_tracks(catalogue, UploadStore(settings.uploads_dir), found.track_ids)
             catalogue.forget_failures(found.failures)
     click.echo(f"forgot {forgotten} tracks and {len(found.failures)} failures; no file was touched")
     for name in found.unknown:
@@ -167,6 +169,7 @@ def _fields(track: "Track") -> dict[str, Any]:
         "artist": track.artist,
         "album": track.album,
         "year": track.year,
+        "labels": list(track.labels),
         "duration_seconds": track.duration_seconds,
         "skipped_packets": track.skipped_packets,
         "content_hash": track.content_hash,

@@ -12,8 +12,10 @@ from service.http.early_answers import EarlyAnswers
 from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
 from service.http.resources import opened_resources
+from service.jobs import endpoints as jobs
 from service.search import endpoints as search
 from service.settings import Settings
+from service.tracks import changing
 from service.tracks import endpoints as tracks
 from service.vocabulary import endpoints as vocabulary
 
@@ -50,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
-    for router in (search.router, tracks.router, vocabulary.router, health.router):
+    for router in (search.router, tracks.router, changing.router, jobs.router, vocabulary.router, health.router):
         app.include_router(router)
     app.add_middleware(EarlyAnswers)
     install_problems(app)

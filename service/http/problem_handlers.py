@@ -15,11 +15,14 @@ from starlette.responses import Response
 from index.audio import AudioError
 from index.query import QueryError
 from index.subspaces import UnknownDimensionError
-from service.catalogue.errors import CatalogueUnavailableError, TrackNotFoundError
+from service.catalogue.errors import CatalogueUnavailableError, JobNotFoundError, QueueFullError, TrackNotFoundError
 from service.http.problems import Problem, nearest_names, problem_response
 from service.http.refusals import RefusalError, UnknownNameError
 
 log = logging.getLogger(__name__)
+
+# A place in the queue is free again after an analysis, which takes seconds.
+QUEUE_RETRY_SECONDS = 10
 
 HANDLED = (
     RefusalError,
@@ -27,6 +30,8 @@ HANDLED = (
     UnknownDimensionError,
     QueryError,
     TrackNotFoundError,
+    JobNotFoundError,
+    QueueFullError,
     CatalogueUnavailableError,
     RequestValidationError,
     HTTPException,
@@ -64,6 +69,11 @@ async def _as_problem(request: Request, error: Exception) -> Response:
             code, detail = "invalid_parameter", str(error)
         case TrackNotFoundError():
             code, detail = "track_not_found", str(error)
+        case JobNotFoundError():
+            code, detail = "job_not_found", str(error)
+        case QueueFullError():
+            code, detail = "queue_full", str(error)
+            headers = {"Retry-After": str(QUEUE_RETRY_SECONDS)}
         case CatalogueUnavailableError():
             # The driver's own words may name hosts and users: they are for the log.
             log.error("catalogue_unavailable error=%r", str(error))

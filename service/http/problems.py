@@ -40,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "unknown_tag": Kind(_BAD, "There is no such tag"),
     "not_found": Kind(_MISSING, "There is nothing at this address"),
     "track_not_found": Kind(_MISSING, "There is no such track"),
+    "job_not_found": Kind(_MISSING, "There is no such job"),
     "clip_not_found": Kind(_MISSING, "There is no such clip"),
     "audio_missing": Kind(_MISSING, "The track's file is gone"),
     "audio_changed": Kind(_MISSING, "The track's file is no longer the one that was ingested"),
@@ -66,6 +67,7 @@ KINDS: Mapping[str, Kind] = {
     "timed_out": Kind(_UNFIT, "The clip takes too long to decode"),
     "decoder_crashed": Kind(_UNFIT, "The clip crashes the decoder"),
     "no_direction": Kind(_UNFIT, "The example says nothing in the dimensions asked for"),
+    "queue_full": Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too many uploads wait for their analysis"),
     "not_ready": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready"),
     "too_busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clips wait for their analysis"),
     "internal_error": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The service has made a mistake"),
@@ -74,9 +76,13 @@ KINDS: Mapping[str, Kind] = {
 # What any call may answer; `default` in the OpenAPI document.
 ANYWHERE = ("unknown_parameter", "not_ready", "internal_error")
 JSON_BODY = ("not_json", "malformed_json", "body_too_large", "upload_stalled", "unknown_field", "invalid_parameter")
-UPLOAD = (
+# Of a clip's arrival, and of what is heard in it.
+ARRIVAL = (
     *("not_multipart", "malformed_upload", "missing_file", "unknown_field", "several_files", "empty_file"),
-    *("upload_stalled", "upload_too_large", "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
+    *("upload_stalled", "upload_too_large"),
+)
+UPLOAD = (
+    *(*ARRIVAL, "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
     *("too_large", "timed_out", "decoder_crashed", "too_busy"),
 )
 

@@ -17,9 +17,11 @@ from service.clips import ClipListener
 from service.http.refusals import NotReadyError
 from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import snapshots_root
+from service.jobs.store import UploadStore
+from service.jobs.worker import UploadWorker
 from service.listening import open_bundle, open_decoder
+from service.search.facts_keeper import FactsKeeper
 from service.search.searcher import Searcher
-from service.search.track_facts import FactsKeeper
 from service.settings import Settings
 
 # Calls that wait for the database or send a file take a thread each; search itself is bound by cores.
@@ -38,6 +40,8 @@ class Resources:
     clips: ClipListener
     follower: IndexFollower
     facts: FactsKeeper
+    store: UploadStore
+    worker: UploadWorker
 
 
 @asynccontextmanager
@@ -52,7 +56,8 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
     bundle = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
     catalogue = await anyio.to_thread.run_sync(Catalogue.open, settings.catalogue_url)
     at_once = max(CLIPS_AT_ONCE, settings.threads)
-    with catalogue, open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder:
+    # One more for the uploads' worker, so that it never waits behind clips, nor they behind it.
+    with catalogue, open_decoder(settings, processes=at_once + 1, file_bytes=settings.upload_bytes) as decoder:
         decoder.warm()
         analyser = Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)
         follower = IndexFollower(
@@ -63,9 +68,12 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
             threads=settings.threads,
         )
         facts = FactsKeeper(catalogue, encoder_id=bundle.encoder_id)
+        store = UploadStore(settings.uploads_dir)
+        worker = UploadWorker(catalogue, store, analyser=lambda: analyser, finished=follower.wake)
         warming = threading.Thread(target=facts.warm, name="facts-warmer")
         follower.start()
         warming.start()
+        worker.start()
         try:
             yield Resources(
                 settings=settings,
@@ -74,9 +82,12 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
                 clips=ClipListener(analyser, at_once=at_once),
                 follower=follower,
                 facts=facts,
+                store=store,
+                worker=worker,
             )
         finally:
             facts.stop()
+            await anyio.to_thread.run_sync(worker.close)
             await anyio.to_thread.run_sync(warming.join)
             await anyio.to_thread.run_sync(follower.close)
 

@@ -16,7 +16,7 @@ from service.http.paging import LONGEST_TEXT, WantedPage
 from service.http.problems import JSON_BODY, UPLOAD, documented
 from service.http.resources import IndexSearcher, OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
-from service.search.parameters import ExampleWeights, TagWeights
+from service.search.parameters import ExampleWeights, TagWeights, WantedLabels
 from service.search.playlist import AS_PLAYLIST, is_playlist_wanted, playlist_response
 from service.search.question import LONGEST_LIST, Example, Question
 from service.search.schemas import ClipAnswer, PathAnswer, QueryAnswer, SearchAnswer, SearchItem
@@ -77,7 +77,13 @@ async def upload_clip(request: Request, resources: OpenResources) -> ClipAnswer:
     openapi_extra=CLIP_BODY,
 )
 async def search_by_clip(
-    request: Request, resources: OpenResources, searcher: IndexSearcher, weights: ExampleWeights, page: WantedPage
+    *,
+    request: Request,
+    resources: OpenResources,
+    searcher: IndexSearcher,
+    weights: ExampleWeights,
+    labels: WantedLabels,
+    page: WantedPage,
 ) -> SearchAnswer | Response:
     """Tracks that sound like an uploaded clip.
 
@@ -86,7 +92,7 @@ async def search_by_clip(
     resources.clips.refuse_if_busy()
     async with received_clip(request, limit_bytes=resources.settings.upload_bytes) as clip:
         heard = await resources.clips.listen(clip)
-    question = Question(positive=[Example(clip=heard.handle)], weights=weights)
+    question = Question(positive=[Example(clip=heard.handle)], weights=weights, filters=labels)
     found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
     return _answered(request, found, SearchAnswer)
 
@@ -100,6 +106,7 @@ async def search_by_clip(
     },
 )
 def search_by_tags(
+    *,
     request: Request,
     searcher: IndexSearcher,
     tag: Annotated[
@@ -112,11 +119,13 @@ def search_by_tags(
         ),
     ],
     weights: TagWeights,
+    labels: WantedLabels,
     page: WantedPage,
 ) -> SearchAnswer | Response:
     """Tracks that carry these tags, each tag sought in its own dimension."""
     tags = dict.fromkeys({name.casefold(): name for name in tag}.values(), 1.0)
-    return _answered(request, searcher.answer(Question(tags=tags, weights=weights), page=page), SearchAnswer)
+    question = Question(tags=tags, weights=weights, filters=labels)
+    return _answered(request, searcher.answer(question, page=page), SearchAnswer)
 
 
 @router.get(
@@ -130,11 +139,17 @@ def search_by_track(
     track_id: TrackId,
     searcher: IndexSearcher,
     weights: ExampleWeights,
+    labels: WantedLabels,
     page: WantedPage,
     exclude_same_artist: Annotated[bool, Query(description="Leave out what the same artist made.")] = False,
 ) -> SearchAnswer | Response:
     """Other tracks that sound like a track of the catalogue."""
-    question = Question(positive=[Example(track=track_id)], weights=weights, exclude_same_artist=exclude_same_artist)
+    question = Question(
+        positive=[Example(track=track_id)],
+        weights=weights,
+        filters=labels,
+        exclude_same_artist=exclude_same_artist,
+    )
     return _answered(request, searcher.answer(question, page=page), SearchAnswer)
 
 

@@ -73,7 +73,21 @@ REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
     ("track_not_found", 404, "GET", f"/tracks/{GONE}/audio", {}),
     ("method_not_allowed", 405, "POST", "/search?tag=rock", {}),
     ("method_not_allowed", 405, "GET", "/similar", {}),
-    ("method_not_allowed", 405, "DELETE", f"/tracks/{GONE}", {}),
+    ("method_not_allowed", 405, "PUT", f"/tracks/{GONE}", {}),
+    ("not_multipart", 415, "POST", "/tracks", {"json": {}}),
+    ("empty_file", 400, "POST", "/tracks", {"files": {"file": b""}}),
+    ("missing_file", 400, "POST", "/tracks", {"content": multipart(), "headers": RAW}),
+    ("upload_too_large", 413, "POST", "/tracks", {"files": {"file": bytes(2**20 + 1)}}),
+    ("invalid_parameter", 400, "POST", "/tracks?label=%20", CLIP),
+    ("unknown_parameter", 400, "POST", "/tracks?labels=a", CLIP),
+    ("track_not_found", 404, "DELETE", f"/tracks/{GONE}", {}),
+    ("track_not_found", 404, "PATCH", f"/tracks/{GONE}", {"json": {}}),
+    ("unknown_field", 400, "PATCH", f"/tracks/{GONE}", {"json": {"label": ["a"]}}),
+    ("not_json", 415, "PATCH", f"/tracks/{GONE}", {}),
+    ("job_not_found", 404, "GET", f"/jobs/{GONE}", {}),
+    ("job_not_found", 404, "GET", "/jobs/nonsense", {}),
+    ("invalid_cursor", 400, "GET", "/jobs?cursor=xyz", {}),
+    ("invalid_parameter", 400, "GET", "/jobs?state=lost", {}),
     ("not_multipart", 415, "POST", "/similar", {}),
     ("not_multipart", 415, "POST", "/similar", {"content": SOUND, "headers": {"content-type": "audio/wav"}}),
     ("not_multipart", 415, "POST", "/tags", {"json": {}}),
@@ -191,7 +205,7 @@ def assert_problem(answer: httpx.Response, code: str, status: int) -> dict[str, 
         ("/search?tag=Electronik", ["electronic"], [name for name, _ in TAGS]),
         ("/search?tag=rok", ["rock"], [name for name, _ in TAGS]),
         ("/search?tag=zzz", [], [name for name, _ in TAGS]),
-        ("/search?tags=rock", ["tag"], ["tag", "weights", "limit", "cursor"]),
+        ("/search?tags=rock", ["tag"], ["tag", "weights", "label", "limit", "cursor"]),
         (f"/tracks/{GONE}/similar?dimension=KLANGFARBE", ["klang farbe"], list(SLICES)),
         (f"/tracks/{GONE}/similar?weights=groove-tight:1", ["groove:tight"], list(SLICES)),
     ],
@@ -339,12 +353,13 @@ def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> Non
             responses = call["responses"]
             assert "default" in responses
             for status, response in responses.items():
-                if status not in {"200", "201", "206", "304"}:
+                if status not in {"200", "201", "202", "204", "206", "304"}:
                     schema = response["content"]["application/problem+json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Problem"}
                     documented.update(re.findall(r"`(\w+)`", response["description"]))
             for code, status, refused_method, address, _ in REFUSED:
                 template = re.sub(r"/tracks/[^/?]+", "/tracks/{track_id}", address).partition("?")[0]
+                template = re.sub(r"/jobs/[^/?]+", "/jobs/{job_id}", template)
                 if (template, refused_method.lower()) == (path, method) and status != 405:
                     assert f"`{code}`" in responses[str(status)]["description"], (path, code)
     # These two are of no call: there is none at that address, or none of that method.
