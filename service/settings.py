@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("facet", appauthor=False)),
-        description="Where the catalogue, uploaded tracks and the index snapshots live.",
+        description="Where the catalogue, uploaded tracks, copies of model bundles and the index snapshots live.",
     )
     database_url: str | None = Field(
         default=None,
@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     )
     model: Path = Field(
         default=SHIPPED / "models" / "musicnn-msd",
-        description="Folder of the model bundle that embeds and answers.",
+        description="Folder of the model bundle that embeds, and answers once all is embedded with it.",
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the model runs: cpu or cuda.")
     threads: Annotated[int, Field(ge=1)] = Field(
@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     def uploads_dir(self) -> Path:
         """Where uploaded tracks lie."""
         return self.data_dir / "uploads"
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Where copies of the model bundles that were used lie, a folder each."""
+        return self.data_dir / "bundles"
 
     @property
     def snapshots_dir(self) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from sqlalchemy import func, select
 
 from index.subspaces import Vectors
+from service.catalogue.bundles import Bundles
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, TrackNotFoundError
@@ -41,6 +42,7 @@ class Catalogue:
         """Take over a database whose tables are in order; `open` sees to that."""
         self._database = database
         self.jobs = Jobs(database)
+        self.bundles = Bundles(database)
         with database.reading() as session:
             self._identity: str = session.scalars(select(StateRow.identity)).one()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from service.catalogue.bundles import BundlesWriting
 from service.catalogue.jobs import JobsWriting
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
 from service.catalogue.tables import DeletionRow, EmbeddingRow, LabelsRow, ResultRow, SpaceRow, StateRow, TrackRow
@@ -62,6 +63,7 @@ class Writing:
         # Of the embedding spaces met so far: a server is not asked again for each track.
         self._widths: dict[str, int] = {}
         self.jobs = JobsWriting(session)
+        self.bundles = BundlesWriting(session, self._state)
 
     @property
     def revision(self) -> int:
@@ -156,6 +158,7 @@ class Writing:
         Raises:
             ValueError: If the space's vectors have another width.
         """
+        self.bundles.forget_failures(encoder_id, [track_id])
         row = self._session.get(EmbeddingRow, (track_id, encoder_id))
         self._set_embedding(row or EmbeddingRow(track_id=track_id, encoder_id=encoder_id), embedding)
 

@@ -39,6 +39,6 @@ def _bundle_problem(resources: Resources) -> str | None:
     if follower.caught_up.is_set() and len(follower.index) == 0 and follower.catalogue_tracks > 0:
         return (
             f"none of the catalogue's {follower.catalogue_tracks} tracks is analysed with the model "
-            f"{resources.bundle.name!r} yet; run `facet ingest` again"
+            f"{resources.bundle.name!r} yet; that is being done, and GET /model says how far it is"
         )
     return None

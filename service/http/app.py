@@ -7,11 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from service.bundles import endpoints as bundles
 from service.health import endpoints as health
 from service.http.early_answers import EarlyAnswers
 from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
-from service.http.resources import opened_resources
+from service.http.resources import Resources, opened_resources
 from service.jobs import endpoints as jobs
 from service.search import endpoints as search
 from service.settings import Settings
@@ -34,8 +35,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened_resources(settings) as resources:
+        def publish(resources: Resources) -> None:
             app.state.resources = resources
+
+        async with opened_resources(settings, publish=publish):
             yield
 
     # Documentation from this process alone: no page of the service loads anything from another host.
@@ -52,8 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
-    for router in (search.router, tracks.router, changing.router, jobs.router, vocabulary.router, health.router):
-        app.include_router(router)
+    for calls in (search, tracks, changing, jobs, bundles, vocabulary, health):
+        app.include_router(calls.router)
     app.add_middleware(EarlyAnswers)
     install_problems(app)
     return app

@@ -1,7 +1,6 @@
 """What the service holds open while it runs, and how a call gets at it. `app` opens it, endpoints depend on it."""
 
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +9,14 @@ from typing import Annotated
 import anyio.to_thread
 from fastapi import Depends, Request
 
-from index.analysis import Analyser
 from index.model import ModelBundle
+from service.bundles.changeover import Changeover
+from service.bundles.keeping import bundle_to_begin_with
 from service.catalogue.repository import Catalogue
 from service.clips import ClipListener
 from service.http.refusals import NotReadyError
+from service.http.stage import Act, Stage
 from service.indexing.follower import IndexFollower
-from service.indexing.rebuilding import snapshots_root
 from service.jobs.store import UploadStore
 from service.jobs.worker import UploadWorker
 from service.listening import open_bundle, open_decoder
@@ -45,51 +45,49 @@ class Resources:
 
 
 @asynccontextmanager
-async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
+async def opened_resources(settings: Settings, *, publish: Callable[[Resources], None]) -> AsyncIterator[None]:
     """Open everything, and close it at the end. The index catches up meanwhile.
+
+    Args:
+        settings: Of the service.
+        publish: Given what calls are to work with from now on: at the beginning, and when another bundle takes over.
 
     Raises:
         BundleError: If the model bundle cannot be used.
         CatalogueError: If the catalogue cannot.
     """
     anyio.to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
-    bundle = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
+    wanted = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
     catalogue = await anyio.to_thread.run_sync(Catalogue.open, settings.catalogue_url)
     at_once = max(CLIPS_AT_ONCE, settings.threads)
-    # One more for the uploads' worker, so that it never waits behind clips, nor they behind it.
+    store = UploadStore(settings.uploads_dir)
+    # One process more for the uploads' worker, so that it never waits behind clips, nor they behind it.
     with catalogue, open_decoder(settings, processes=at_once + 1, file_bytes=settings.upload_bytes) as decoder:
         decoder.warm()
-        analyser = Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)
-        follower = IndexFollower(
+        bundle = await anyio.to_thread.run_sync(bundle_to_begin_with, settings, catalogue, wanted)
+
+        def act_changed(act: Act) -> None:
+            publish(Resources(settings, catalogue, act.bundle, act.clips, act.follower, act.facts, store, worker))
+
+        def wake_follower() -> None:
+            stage.act.follower.wake()
+
+        stage = Stage(settings, catalogue, decoder, places=anyio.CapacityLimiter(at_once), changed=act_changed)
+        worker = UploadWorker(catalogue, store, analyser=lambda: stage.act.analyser, finished=wake_follower)
+        changeover = Changeover(
+            settings,
             catalogue,
-            snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id),
-            encoder_id=bundle.encoder_id,
-            subspaces=bundle.subspaces,
-            threads=settings.threads,
+            current=lambda: stage.act.bundle.encoder_id,
+            show=lambda bundle: stage.change(bundle, changeover.stopping),
         )
-        facts = FactsKeeper(catalogue, encoder_id=bundle.encoder_id)
-        store = UploadStore(settings.uploads_dir)
-        worker = UploadWorker(catalogue, store, analyser=lambda: analyser, finished=follower.wake)
-        warming = threading.Thread(target=facts.warm, name="facts-warmer")
-        follower.start()
-        warming.start()
+        stage.open(bundle)
         worker.start()
+        changeover.start()
         try:
-            yield Resources(
-                settings=settings,
-                catalogue=catalogue,
-                bundle=bundle,
-                clips=ClipListener(analyser, at_once=at_once),
-                follower=follower,
-                facts=facts,
-                store=store,
-                worker=worker,
-            )
+            yield
         finally:
-            facts.stop()
-            await anyio.to_thread.run_sync(worker.close)
-            await anyio.to_thread.run_sync(warming.join)
-            await anyio.to_thread.run_sync(follower.close)
+            for close in (changeover.close, worker.close, stage.close):
+                await anyio.to_thread.run_sync(close)
 
 
 def get_resources(request: Request) -> Resources:

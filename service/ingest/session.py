@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from service.bundles.keeping import want_bundle
 from service.catalogue.repository import Catalogue
 from service.ingest.progress import shown_progress
 from service.ingest.report import Ending, IngestReport
@@ -42,6 +43,7 @@ def ingest_paths(
         Catalogue.open(settings.catalogue_url, create=True) as catalogue,
         IngestReport(report_file) as report,
     ):
+        want_bundle(settings, catalogue, analyser.bundle)
         try:
             with _executor(settings.threads) as executor:
                 ingest = Ingest(

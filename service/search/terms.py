@@ -122,7 +122,7 @@ def _heard(
         raise TrackNotFoundError(track_id)
     if track_id not in embeddings:
         raise TrackNotEmbeddedError(
-            f"track {track_id} has not been analysed with the model {bundle.name!r}; run `facet ingest` again"
+            f"track {track_id} has not been analysed with the model {bundle.name!r}; GET /model says how far that is"
         )
     embedding = embeddings[track_id]
     if not example.has_span:

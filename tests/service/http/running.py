@@ -74,14 +74,15 @@ class Service:
 
 
 @contextmanager
-def running_service(settings: Settings, *, patience_seconds: float = 10.0) -> Iterator[Service]:
+def running_service(settings: Settings, *, patience_seconds: float | None = 10.0) -> Iterator[Service]:
     app = create_app(settings)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(app.router.lifespan_context(app)):
         client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://facet"
         )
         service = Service(portal, client, settings)
-        service.wait_until_ready(seconds=patience_seconds)
+        if patience_seconds is not None:
+            service.wait_until_ready(seconds=patience_seconds)
         yield service
         portal.call(client.aclose)
 

@@ -1,6 +1,7 @@
 """Every refusal is a problem with its code, says what was wrong, and is documented where it can happen."""
 
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from index.audio import AudioErrorCode
+from service.bundles.changeover import Changeover
 from service.http.problems import KINDS, nearest_names
 from service.http.refusals import RefusalError
 from service.search.question import Example, Filters, Question
@@ -285,7 +287,11 @@ def test_a_decoder_that_takes_too_long_is_a_problem(settings: Settings) -> None:
         assert_problem(service.post_clip("/similar", SOUND), "timed_out", 422)
 
 
-def test_a_track_of_another_model_s_catalogue_is_a_conflict(settings: Settings, tmp_path: Path) -> None:
+def test_a_track_of_another_model_s_catalogue_is_a_conflict(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Changeover, "start", lambda _: None)
+    shutil.rmtree(settings.bundles_dir, ignore_errors=True)
     other = settings.model_copy(update={"model": write_tiny_bundle(tmp_path / "other", seed=2)})
     (tmp_path / "one.wav").write_bytes(SOUND)
     ingested(other, tmp_path / "one.wav")
