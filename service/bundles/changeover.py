@@ -16,7 +16,7 @@ from contextlib import closing
 
 from index.analysis import Analyser
 from index.bundle_manifest import BundleError
-from index.decoder import DecoderClosedError, DecoderStartError
+from index.decoder import Decoder, DecoderClosedError, DecoderStartError
 from index.memory import give_back_memory
 from index.model import DeviceUnavailableError, ModelBundle
 from service.bundles.embedding import Embedder
@@ -36,6 +36,8 @@ STEADY_SECONDS = 10.0
 LOOK_BACK_SECONDS = 10.0
 # What could not be embedded is tried again this much later: a disk may have been mounted.
 AGAIN_SECONDS = 3600.0
+# A file that takes longer when the service stops is left for the next time.
+GRACE_SECONDS = 3.0
 # Of 19: whatever answers questions goes first.
 NICENESS = 15
 
@@ -65,6 +67,7 @@ class Changeover:
         self._show = show
         self._again_at: dict[str, float] = {}
         self._look_back_at = 0.0
+        self._decoder: Decoder | None = None
         self._complained: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="changeover")
@@ -79,9 +82,12 @@ class Changeover:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop. A file that is being listened to is finished, which takes seconds."""
+        """Stop. A file that is being listened to is finished, if that takes no longer than seconds."""
         self._stopping.set()
         if self._thread.is_alive():
+            self._thread.join(GRACE_SECONDS)
+            if self._decoder is not None:
+                self._decoder.close()
             self._thread.join()
 
     def step(self) -> bool:
@@ -154,6 +160,7 @@ class Changeover:
             open_decoder(self._settings, processes=1, file_bytes=self._settings.track_bytes) as decoder,
             ThreadPoolExecutor(1, thread_name_prefix="embedder", initializer=_step_back) as executor,
         ):
+            self._decoder = decoder
             analyser = Analyser(bundle, decoder, excerpts_per_track=self._settings.planned_excerpts)
             embedder = Embedder(self._catalogue, analyser, executor=executor, workers=1)
             with closing(embedder.run(stop=self._stopping, again=again)) as results:

@@ -74,7 +74,7 @@ class Embedder:
         try:
             while not stop.is_set():
                 tracks = self._catalogue.bundles.missing(self._encoder_id, limit=TRACKS_PER_WORKER * self._workers)
-                results = self._embed(tracks) if tracks else None
+                results = self._embed(tracks, stop) if tracks else None
                 if results is None:
                     return
                 yield from results
@@ -82,17 +82,17 @@ class Embedder:
             with self._catalogue.writing() as writing:
                 writing.bundles.let_go(self._encoder_id, self._holder)
 
-    def _embed(self, tracks: Sequence[Track]) -> list[IngestResult] | None:
+    def _embed(self, tracks: Sequence[Track], stop: threading.Event) -> list[IngestResult] | None:
         """Listen to some tracks and write them together; None if somebody else has the lease by now."""
-        heard = list(self._executor.map(self._listen, tracks))
+        heard = list(self._executor.map(lambda track: None if stop.is_set() else self._listen(track), tracks))
         results = []
         with self._catalogue.writing() as writing:
             if not writing.bundles.hold(self._encoder_id, self._holder):
                 return None
             for track, found in zip(tracks, heard, strict=True):
                 now = writing.track(track.id)
-                if now is None or now.content_hash != track.content_hash:
-                    continue  # deleted, or ingested anew meanwhile: then it is missing no more, or again
+                if found is None or now is None or now.content_hash != track.content_hash:
+                    continue  # not begun; or deleted or ingested anew meanwhile, and missing no more, or again
                 if isinstance(found, Exception):
                     result = replace(failure(track.path, found), track_id=track.id)
                     writing.bundles.fail(

@@ -24,8 +24,17 @@ FORGET_UNASKED = 100
     type=click.Path(dir_okay=False, path_type=Path),
     help="List every file and what became of it in this JSON file.",
 )
+@click.option("--watch", is_flag=True, help="Go on with what is added, changed or moved, until Ctrl-C.")
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="With --watch: look this often, where the system does not tell of changes (network folders).",
+)
 @click.pass_context
-def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None) -> None:
+def ingest(
+    context: click.Context, paths: tuple[Path, ...], report: Path | None, *, watch: bool, poll: float | None
+) -> None:
     """Bring files and folders of music into the catalogue. The files are only read.
 
     Folders are walked through, linked ones too. Hidden files are passed over, and what is not called like audio is
@@ -34,9 +43,16 @@ def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None)
     Files that are as they were cost next to nothing, so run this again whenever music was added, changed, renamed or
     moved. What was interrupted, in whatever way, goes on where it was.
 
+    With --watch it goes on until Ctrl-C, and takes a file two seconds after it has stopped growing. As always, a track
+    whose file is deleted stays until `facet forget --missing`.
+
     Exit status: 0 if all is well; 1 if a file failed, or the run could not go on; 2 if the command makes no sense; 130
-    after Ctrl-C.
+    after Ctrl-C, unless that is how a watch ended.
     """
+    if poll is not None and not watch:
+        raise click.UsageError("--poll says how --watch finds what changed; give both")
+    if watch and (files := [path for path in paths if not path.is_dir()]):
+        raise click.UsageError(f"{files[0]} is a file; with --watch, name folders")
     # Files are listened to side by side, a thread each.
     settings = command_settings(threads_per_library=1)
     with in_plain_words(), stopping_on_signals() as stop:
@@ -45,10 +61,11 @@ def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None)
         from index.model import DeviceUnavailableError
         from service.catalogue.records import Outcome
         from service.ingest.report import Ending, ReportNotWrittenError
-        from service.ingest.session import ingest_paths
+        from service.ingest.session import Watching, ingest_paths
 
+        watching = Watching(poll_seconds=poll) if watch else None
         try:
-            done = ingest_paths(settings, paths, report_file=report, stop=stop)
+            done = ingest_paths(settings, paths, report_file=report, stop=stop, watching=watching)
         except (BundleError, DeviceUnavailableError, DecoderStartError, ReportNotWrittenError) as error:
             raise click.ClickException(str(error)) from error
     if done.ending is Ending.INTERRUPTED:

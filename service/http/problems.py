@@ -47,6 +47,7 @@ KINDS: Mapping[str, Kind] = {
     "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The address does not answer this method"),
     "track_not_embedded": Kind(HTTPStatus.CONFLICT, "The track has not been analysed with this model"),
     "range_not_satisfiable": Kind(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such bytes"),
+    "parquet_unavailable": Kind(HTTPStatus.NOT_ACCEPTABLE, "The service does not write Parquet"),
     "not_multipart": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not multipart/form-data"),
     "not_json": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not application/json"),
     "malformed_json": Kind(_BAD, "The body is not JSON"),

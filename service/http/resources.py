@@ -86,7 +86,7 @@ async def opened_resources(settings: Settings, *, publish: Callable[[Resources],
         try:
             yield
         finally:
-            for close in (changeover.close, worker.close, stage.close):
+            for close in (changeover.close, partial(worker.close, decoder), stage.close):
                 await anyio.to_thread.run_sync(close)
 
 

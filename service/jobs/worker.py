@@ -30,11 +30,14 @@ from service.tracks.labels import with_labels
 
 if TYPE_CHECKING:
     from index.analysis import Analyser, Analysis
+    from index.decoder import Decoder
 
 log = logging.getLogger(__name__)
 
 # How often the queue is looked at for jobs that other processes took in, or left behind.
 POLL_SECONDS = 1.0
+# A job that takes longer when the service stops is left for the next one.
+GRACE_SECONDS = 3.0
 # After something went wrong that is no job's fault.
 PAUSE_SECONDS = 5.0
 
@@ -75,10 +78,17 @@ class UploadWorker:
         """Look at the queue now: a job was added."""
         self._woken.set()
 
-    def close(self) -> None:
-        """Stop. What is under way is finished, or given back if its decoder is closed before."""
+    def close(self, decoder: "Decoder") -> None:
+        """Stop. What is under way is finished, if that takes no longer than seconds; else another worker does it.
+
+        Args:
+            decoder: What the job may hang in; it is closed.
+        """
         self._stopping.set()
         self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(GRACE_SECONDS)
+        decoder.close()
         if self._thread.is_alive():
             self._thread.join()
 

@@ -249,8 +249,8 @@ def test_an_interrupted_embedding_goes_on_where_it_was(new: Settings, monkeypatc
     embed = Embedder._embed
     batches = iter(range(3))
 
-    def embed_a_few(self: Embedder, tracks: Any) -> Any:
-        return embed(self, tracks) if next(batches, None) is not None else None
+    def embed_a_few(self: Embedder, *arguments: Any) -> Any:
+        return embed(self, *arguments) if next(batches, None) is not None else None
 
     monkeypatch.setattr(Embedder, "_embed", embed_a_few)
     with running_service(new) as service:

@@ -340,3 +340,29 @@ def test_what_a_killed_process_was_receiving_is_swept_after_a_day(
     assert list(store.arrivals.iterdir()) == [new]
     shutil.rmtree(tmp_path)
     store.sweep()
+
+
+def test_pages_under_a_label_stay_whole_while_labels_and_tracks_come_and_go(service: Service) -> None:
+    ids = [item["id"] for item in service.get("/tracks?limit=12").json()["items"]]
+    stays, comes, goes = ids[:8], ids[8:10], ids[10:]
+    for track_id in [*stays, *goes]:
+        service.request("PATCH", f"/tracks/{track_id}", json={"add_labels": ["mine"]})
+    deadline = time.monotonic() + 2
+    while len(found(service, labels={"all_of": ["mine"]})) < len(stays) + len(goes):
+        assert time.monotonic() < deadline
+    question = {"tags": {"rock": 1}, "filters": {"labels": {"all_of": ["mine"]}}}
+    shown: list[str] = []
+    cursor = ""
+    while True:
+        page = service.request("POST", f"/query?limit=1{cursor}", json=question).json()
+        shown += [item["track"]["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+        if len(shown) == 3:
+            service.request("PATCH", f"/tracks/{goes[0]}", json={"labels": []})
+            service.request("DELETE", f"/tracks/{goes[1]}")
+            for track_id in comes:
+                service.request("PATCH", f"/tracks/{track_id}", json={"labels": ["mine"]})
+    assert len(set(shown)) == len(shown)
+    assert set(stays) <= set(shown) <= set(ids)
