@@ -78,9 +78,12 @@ def facts_since(database: Database, encoder_id: str, revision: int, *, with_tags
 
 def _folded_labels(labels: str | None) -> frozenset[str]:
     """Of JSON, as `tables.Strings` keeps it."""
-    if labels is None:
-        return _NO_LABELS
-    return frozenset(folded for label in json.loads(labels) if (folded := folded_name(label)) is not None)
+    return _NO_LABELS if labels is None else frozenset(folded_label(label) for label in json.loads(labels))
+
+
+def folded_label(label: str) -> str:
+    """A label as labels are compared: as names are, and however much space is between its words."""
+    return folded_name(" ".join(label.split())) or ""
 
 
 def _numbers(blobs: Sequence[bytes]) -> Vectors:

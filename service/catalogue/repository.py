@@ -18,7 +18,7 @@ from service.catalogue.bundles import Bundles
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, TrackNotFoundError
-from service.catalogue.facts import FactsBatch, facts_since
+from service.catalogue.facts import FactsBatch, facts_since, folded_label
 from service.catalogue.jobs import Jobs
 from service.catalogue.known_files import KnownFile, known_files
 from service.catalogue.paths import at_or_under, divide_by_path
@@ -236,7 +236,7 @@ class Catalogue:
         with self._database.reading() as session:
             for labels in session.scalars(select(LabelsRow.labels)):
                 for label in labels:
-                    folded = folded_name(label) or ""
+                    folded = folded_label(label)
                     counts[folded] += 1
                     spellings.setdefault(folded, Counter())[label] += 1
         return {spellings[folded].most_common(1)[0][0]: counts[folded] for folded in sorted(counts)}

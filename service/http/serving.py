@@ -79,10 +79,10 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _announce(self) -> None:
-        resources: Resources = self._app.state.resources
-        while not resources.follower.caught_up.is_set():
+        # Looked up each time: another bundle may take over meanwhile.
+        while not self._app.state.resources.follower.caught_up.is_set():
             await asyncio.sleep(GLANCE_SECONDS)
-        self._ready(resources)
+        self._ready(self._app.state.resources)
 
 
 def _listen(host: str, port: int) -> socket.socket:

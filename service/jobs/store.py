@@ -43,18 +43,21 @@ class UploadStore:
         """Whether a track's file is a stored upload, and no file of a person's own."""
         return path == self.path_of(path.name)
 
+    def flush(self, received: Path) -> None:
+        """Have a file that was received on the disk: before the transaction that keeps it, for it may take a while."""
+        with received.open("rb+") as file:
+            os.fsync(file.fileno())
+
     def keep(self, received: Path, content_hash: str) -> None:
-        """Put a file that was received in its place, unless its content lies there already.
+        """Put a file that was received and flushed in its place, unless its content lies there already.
 
         Raises:
-            OSError: If there is no room, say.
+            OSError: If it cannot be put there.
         """
         path = self.path_of(content_hash)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size == received.stat().st_size:
             return
-        with received.open("rb+") as file:
-            os.fsync(file.fileno())
         received.replace(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.subspaces import Vectors
-from service.catalogue.facts import FactsBatch
+from service.catalogue.facts import FactsBatch, folded_label
 from service.catalogue.writing import folded_name
 
 Codes = NDArray[np.int32]
@@ -73,7 +73,7 @@ class TrackFacts:
 
     def sets_with(self, label: str) -> Codes:
         """Numbers of the sets of labels that hold this one, in whatever case it is written."""
-        folded = folded_name(label)
+        folded = folded_label(label)
         # A copy of the items: another thread may be adding some.
         return np.array([number for held, number in list(self.sets.items()) if folded in held], np.int32)
 

@@ -80,6 +80,7 @@ def delete_track(track_id: TrackId, resources: OpenResources) -> Response:
 
 
 def _enqueue(resources: Resources, clip: Clip, labels: tuple[str, ...]) -> Job:
+    resources.store.flush(clip.path)
     with resources.catalogue.writing() as writing:
         job = writing.jobs.add(
             new_track_id(),

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from service.catalogue.writing import folded_name
+from service.catalogue.facts import folded_label
 from service.http.refusals import InvalidParameterError
 
 LONGEST_LABEL = 100
@@ -40,9 +40,9 @@ def refuse_too_many(labels: tuple[str, ...]) -> tuple[str, ...]:
 
 def with_labels(labels: Sequence[str], *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> tuple[str, ...]:
     """Labels after some were taken away, then others added, in whatever case; what was there keeps its place."""
-    by_name = {folded_name(label): label for label in labels}
+    by_name = {folded_label(label): label for label in labels}
     for label in remove:
-        by_name.pop(folded_name(label), None)
+        by_name.pop(folded_label(label), None)
     for label in add:
-        by_name.setdefault(folded_name(label), label)
+        by_name.setdefault(folded_label(label), label)
     return tuple(by_name.values())
