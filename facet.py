@@ -31,6 +31,7 @@ VERBS: Mapping[str, Verb] = {
     "serve": Verb("service.commands.serving", "serve", "Answer questions over HTTP."),
     "demo": Verb("service.commands.serving", "demo", "Answer questions about the music that ships with Facet."),
     "index": Verb("service.commands.serving", "index", "Rebuild or verify the index of the catalogue."),
+    "keys": Verb("service.commands.keys", "keys", "Make, show and revoke API keys."),
     "db": Verb("service.commands.catalogue", "db", "Look after the catalogue's database."),
     "dataset": Verb(
         "training.dataset_commands", "dataset", "Read labelled music and write it as a manifest.", extra="training"

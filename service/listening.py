@@ -37,6 +37,23 @@ def open_decoder(settings: Settings, *, processes: int, file_bytes: int) -> Deco
     return Decoder(limits, processes=processes)
 
 
+def open_upload_decoder(settings: Settings, *, processes: int) -> Decoder:
+    """A decoder for what strangers send: of its sound and of its time, too, no more than the settings say is decoded.
+
+    Args:
+        settings: What one upload may cost.
+        processes: Children at most.
+    """
+    limits = DecodeLimits(
+        seconds=settings.decode_seconds,
+        whole_seconds=settings.decode_seconds,
+        audio_seconds=settings.upload_seconds,
+        memory_bytes=settings.decode_memory_bytes,
+        file_bytes=settings.upload_bytes,
+    )
+    return Decoder(limits, processes=processes)
+
+
 @contextmanager
 def open_analyser(settings: Settings, *, workers: int) -> Iterator[Analyser]:
     """An analyser for a number of threads that listen at once, open until the block is left.

@@ -6,6 +6,8 @@ from starlette.responses import PlainTextResponse, Response
 from service.health.schemas import Check, Readiness
 from service.http.problems import documented, problem_response
 from service.http.resources import OpenResources, Resources
+from service.safety.api_keys import Scope
+from service.safety.callers import WhoAsks
 
 router = APIRouter(tags=["health"])
 
@@ -17,14 +19,20 @@ async def is_alive() -> str:
 
 
 @router.get("/readyz", response_model=Readiness, responses=documented())
-async def is_ready(resources: OpenResources) -> Readiness | Response:
-    """Whether questions can be answered: the database, the model bundle and the index, each with a reason if not."""
+async def is_ready(resources: OpenResources, caller: WhoAsks) -> Readiness | Response:
+    """Whether questions can be answered: the database, the model bundle and the index, each with a reason if not.
+
+    Whoever may not read is told yes or no, and nothing else.
+    """
     reasons = {
         "database": resources.follower.catalogue_problem,
         "bundle": _bundle_problem(resources),
         "index": resources.follower.index_problem,
     }
     checks = {name: Check(ready=reason is None, reason=reason) for name, reason in reasons.items()}
+    if not caller.may(Scope.READ):
+        is_ready = not any(reasons.values())
+        return Readiness(ready=True, checks={}) if is_ready else problem_response("not_ready", "not ready")
     if any(reasons.values()):
         detail = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason is not None)
         return problem_response(

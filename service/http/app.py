@@ -12,6 +12,9 @@ from service.http.early_answers import EarlyAnswers
 from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
 from service.http.resources import opened_resources
+from service.safety.cross_origin import install_cross_origin
+from service.safety.gate import Gate
+from service.safety.security_headers import install_security_headers
 from service.search import endpoints as search
 from service.settings import Settings
 from service.tracks import endpoints as tracks
@@ -52,7 +55,10 @@ def create_app(settings: Settings) -> FastAPI:
     )
     for router in (search.router, tracks.router, vocabulary.router, health.router):
         app.include_router(router)
+    app.add_middleware(Gate, settings=settings)
     app.add_middleware(EarlyAnswers)
+    install_cross_origin(app, settings)
+    install_security_headers(app)
     install_problems(app)
     return app
 

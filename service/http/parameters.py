@@ -10,8 +10,10 @@ from pydantic.fields import FieldInfo
 from service.http.refusals import InvalidParameterError, UnknownParameterError
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse what the call would otherwise ignore; every route of the service depends on this.
+
+    It is a coroutine so that no call waits for a thread only to have its parameters looked at.
 
     Raises:
         UnknownParameterError: If the call declares no such query parameter.

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -17,7 +17,9 @@ from service.clips import ClipListener
 from service.http.refusals import NotReadyError
 from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import snapshots_root
-from service.listening import open_bundle, open_decoder
+from service.listening import open_bundle, open_upload_decoder
+from service.safety.key_ring import KeyRing, opened_key_ring
+from service.safety.places import Places
 from service.search.searcher import Searcher
 from service.search.track_facts import FactsKeeper
 from service.settings import Settings
@@ -26,11 +28,20 @@ from service.settings import Settings
 WORKER_THREADS = 16
 # Clips analysed at the same time, even on one core: one that hangs its decoder must not stop all others.
 CLIPS_AT_ONCE = 2
+# A question takes some milliseconds of a core. More at once would only take turns.
+QUESTIONS_AT_ONCE = 2
+# Whoever came after this many would wait for the better part of a second, or for several where answers are long.
+QUESTIONS_WAITING_AT_MOST = 64
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Everything open."""
+    """Everything open.
+
+    Attributes:
+        keys: Who may ask.
+        questions: Places for those whose questions are being answered.
+    """
 
     settings: Settings
     catalogue: Catalogue
@@ -38,6 +49,8 @@ class Resources:
     clips: ClipListener
     follower: IndexFollower
     facts: FactsKeeper
+    keys: KeyRing
+    questions: Places
 
 
 @asynccontextmanager
@@ -50,9 +63,10 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
     """
     anyio.to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
     bundle = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
+    key_store, keys = await opened_key_ring(settings.catalogue_url)
     catalogue = await anyio.to_thread.run_sync(Catalogue.open, settings.catalogue_url)
     at_once = max(CLIPS_AT_ONCE, settings.threads)
-    with catalogue, open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder:
+    with closing(key_store), catalogue, open_upload_decoder(settings, processes=at_once) as decoder:
         decoder.warm()
         analyser = Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)
         follower = IndexFollower(
@@ -74,6 +88,12 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
                 clips=ClipListener(analyser, at_once=at_once),
                 follower=follower,
                 facts=facts,
+                keys=keys,
+                questions=Places(
+                    max(QUESTIONS_AT_ONCE, settings.threads),
+                    waiting_at_most=QUESTIONS_WAITING_AT_MOST,
+                    work="questions wait for their answers",
+                ),
             )
         finally:
             facts.stop()
@@ -98,7 +118,27 @@ def get_searcher(resources: OpenResources) -> Searcher:
     """
     if not resources.follower.caught_up.is_set():
         raise NotReadyError("the index has not caught up with the catalogue yet; GET /readyz says how it stands")
-    return Searcher(resources.catalogue, resources.bundle, resources.follower.index, resources.facts)
+    return Searcher(
+        resources.catalogue,
+        resources.bundle,
+        resources.follower.index,
+        resources.facts,
+        deepest=resources.settings.search_depth,
+    )
 
 
 IndexSearcher = Annotated[Searcher, Depends(get_searcher)]
+
+
+async def take_place(resources: OpenResources) -> AsyncIterator[None]:
+    """A place to answer a question, until that is done; not for calls that still wait for their body.
+
+    Raises:
+        TooBusyError: If too many questions wait.
+    """
+    async with resources.questions.place():
+        yield
+
+
+# Given back before the answer is sent: a client that reads slowly keeps nobody waiting.
+A_PLACE = Depends(take_place, scope="function")

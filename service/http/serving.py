@@ -4,7 +4,6 @@ uvicorn answers; this says when questions can be asked, which is when the index 
 """
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.http.app import create_app
+from service.http.connections import PatientConnection
 from service.http.resources import Resources
 from service.settings import Settings
 
@@ -19,20 +19,12 @@ from service.settings import Settings
 GLANCE_SECONDS = 0.02
 # Calls that are still answered after this long, once the service is told to stop, are cut off.
 GRACE_SECONDS = 10
+# Who comes when so many connections are open is answered with 503: each costs a descriptor and some kilobytes.
+CONNECTIONS = 1000
 
 
 class ListenError(Exception):
     """The address cannot be listened on."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def serve_forever(settings: Settings, *, ready: Callable[[str, Resources], None]) -> None:
@@ -54,6 +46,12 @@ def serve_forever(settings: Settings, *, ready: Callable[[str, Resources], None]
         access_log=False,
         lifespan="on",
         server_header=False,
+        http=PatientConnection,
+        ws="none",
+        limit_concurrency=CONNECTIONS,
+        # By default it would believe whoever asks on this machine.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with listening:

@@ -14,8 +14,10 @@ from service.clips import REMEMBERED
 from service.http.json_body import json_body, received_json
 from service.http.paging import LONGEST_TEXT, WantedPage
 from service.http.problems import JSON_BODY, UPLOAD, documented
-from service.http.resources import IndexSearcher, OpenResources
+from service.http.resources import A_PLACE, IndexSearcher, OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
+from service.safety.api_keys import Scope
+from service.safety.callers import WhoAsks, requires
 from service.search.parameters import ExampleWeights, TagWeights
 from service.search.playlist import AS_PLAYLIST, is_playlist_wanted, playlist_response
 from service.search.question import LONGEST_LIST, Example, Question
@@ -24,7 +26,7 @@ from service.search.searcher import Page
 from service.search.way import tracks_between
 from service.tracks.identity import TrackId
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], dependencies=[requires(Scope.READ)])
 
 PARAMETERS = ("invalid_parameter", "invalid_cursor")
 EXAMPLE_PARAMETERS = (*PARAMETERS, "unknown_dimension", "conflicting_parameters", "no_direction")
@@ -45,7 +47,7 @@ Answer = TypeVar("Answer", bound=SearchAnswer)
     openapi_extra=json_body(Question),
 )
 async def query(
-    request: Request, resources: OpenResources, searcher: IndexSearcher, page: WantedPage
+    request: Request, caller: WhoAsks, resources: OpenResources, searcher: IndexSearcher, page: WantedPage
 ) -> QueryAnswer | Response:
     """Tracks like some music and unlike other, in the dimensions that count, of what the filters let through.
 
@@ -53,9 +55,13 @@ async def query(
     with the cursor.
     """
     question = await received_json(request, Question)
+    if question.filters.path_prefix is not None:
+        # No answer tells a path; figures under a prefix would, guess by guess.
+        caller.must_have(Scope.WRITE)
     named = [example.clip for example, _ in question.examples if example.clip is not None]
     clips = {handle: resources.clips.recall(handle) for handle in named}
-    found = await run_in_threadpool(searcher.answer, question, page=page, clips=clips)
+    async with resources.questions.place():
+        found = await run_in_threadpool(searcher.answer, question, page=page, clips=clips)
     return _answered(request, found, QueryAnswer)
 
 
@@ -87,12 +93,14 @@ async def search_by_clip(
     async with received_clip(request, limit_bytes=resources.settings.upload_bytes) as clip:
         heard = await resources.clips.listen(clip)
     question = Question(positive=[Example(clip=heard.handle)], weights=weights)
-    found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
+    async with resources.questions.place():
+        found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
     return _answered(request, found, SearchAnswer)
 
 
 @router.get(
     "/search",
+    dependencies=[A_PLACE],
     response_model=SearchAnswer,
     responses={
         **documented(*PARAMETERS, "unknown_tag", "unknown_dimension", "conflicting_parameters", "no_direction"),
@@ -121,6 +129,7 @@ def search_by_tags(
 
 @router.get(
     "/tracks/{track_id}/similar",
+    dependencies=[A_PLACE],
     response_model=SearchAnswer,
     responses={**documented(*EXAMPLE_PARAMETERS, *TRACKS), **AS_PLAYLIST},
 )
@@ -140,6 +149,7 @@ def search_by_track(
 
 @router.get(
     "/path",
+    dependencies=[A_PLACE],
     response_model=PathAnswer,
     responses={
         **documented(*("invalid_parameter", "unknown_dimension", "conflicting_parameters", "no_direction", *TRACKS)),

@@ -5,9 +5,11 @@ from fastapi import APIRouter, Request
 from service.http.problems import UPLOAD, documented
 from service.http.resources import OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 from service.vocabulary.schemas import DimensionItem, DimensionList, HeardTagList, TagItem, TagList, heard_tags
 
-router = APIRouter(tags=["vocabulary"])
+router = APIRouter(tags=["vocabulary"], dependencies=[requires(Scope.READ)])
 
 
 @router.get("/dimensions", responses=documented())

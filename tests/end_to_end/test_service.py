@@ -127,7 +127,14 @@ def first_answer(connection: socket.socket) -> bytes:
 
 
 def post_head(*headers: str, path: str = "/similar") -> bytes:
-    lines = [f"POST {path} HTTP/1.1", "Host: facet", "Content-Type: multipart/form-data; boundary=b", *headers, "", ""]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: multipart/form-data; boundary=b",
+        *headers,
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode()
 
 

@@ -78,7 +78,7 @@ def running_service(settings: Settings, *, patience_seconds: float = 10.0) -> It
     app = create_app(settings)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(app.router.lifespan_context(app)):
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://facet"
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost"
         )
         service = Service(portal, client, settings)
         service.wait_until_ready(seconds=patience_seconds)

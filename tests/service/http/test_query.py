@@ -393,7 +393,7 @@ def test_the_other_calls_are_special_cases(asked: Service, world: World, library
     ]
     for special, question in cases:
         general = ask(asked, question, limit=10)
-        assert {key: general[key] for key in ("items", "next_cursor")} == special.json()
+        assert {key: general[key] for key in ("items", "next_cursor", "ended_at_depth")} == special.json()
         assert set(special.json()) == {"items", "next_cursor"}
 
 
