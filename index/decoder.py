@@ -262,19 +262,16 @@ class DecodedExcerpts:
             OSError: If the file gave one.
             DecoderClosedError: If the decoder was closed meanwhile.
         """
-        began = time.monotonic()
+        began, patience_seconds = time.monotonic(), self._patience_seconds()
         try:
-            message, payload = self._child.receive(self._patience_seconds())
+            message, payload = self._child.receive(patience_seconds)
             self._waited_seconds += time.monotonic() - began
             code = AudioErrorCode(message["code"]) if message["kind"] == "audio_error" else None
         except TimeoutError:
             self._child.end()
-            waited = time.monotonic() - began
-            raise AudioError(
-                AudioErrorCode.TIMED_OUT,
-                f"{self._name}: the decoder gave nothing for {waited:.3g} s, "
-                f"{self._waited_seconds + waited:.3g} s in all, and was ended",
-            ) from None
+            is_whole = patience_seconds < self._limits.seconds
+            what = f"took {self._limits.whole_seconds:g} s" if is_whole else f"gave nothing for {patience_seconds:g} s"
+            raise AudioError(AudioErrorCode.TIMED_OUT, f"{self._name}: the decoder {what}, and was ended") from None
         except (EOFError, ConnectionError, *_GARBLED) as error:
             raise self._crashed() from error
         if code is not None:

@@ -66,10 +66,8 @@ NOBODY = Caller(name="nobody", scope=None)
 
 def carried_key(headers: Headers) -> str | None:
     """The key that a request carries, whatever it is worth. Authorization of another kind is not for the service."""
-    kind, _, credentials = headers.get("authorization", "").strip().partition(" ")
-    if kind.lower() == "bearer":
-        return credentials.strip()
-    return headers.get(HEADER)
+    kind, credentials = (*headers.get("authorization", "").split(maxsplit=1), "", "")[:2]
+    return credentials.strip() if kind.lower() == "bearer" else headers.get(HEADER)
 
 
 def anonymous_scope(settings: Settings, keys: Keys, scope: RequestScope) -> Scope | None:
