@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         default=None,
+        repr=False,  # it may hold a password
         description="SQLAlchemy URL of the catalogue. Default: SQLite in the data directory.",
     )
     model: Path = Field(
@@ -86,6 +87,9 @@ class Settings(BaseSettings):
     )
     requests_at_once: Annotated[int, Field(ge=1)] = Field(
         default=64, description="Requests of one caller that are answered at the same time."
+    )
+    uploads_at_once: Annotated[int, Field(ge=1)] = Field(
+        default=16, description="Uploads among them: what one caller's clips may take of the disk and of the queue."
     )
     search_depth: Annotated[int, Field(ge=1)] = Field(
         default=10_000, description="Tracks looked at for one answer, all of its pages together."

@@ -6,6 +6,8 @@ say no more than yes or no to those to whom nothing is open.
 """
 
 import logging
+from collections.abc import Callable
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -20,6 +22,7 @@ from service.safety.key_ring import KeyRing
 from service.safety.rate_limits import RequestRates, RequestsAtOnce
 from service.settings import Settings
 
+UPLOAD = "multipart/form-data"
 ALWAYS_OPEN = ("/livez", "/readyz")
 
 log = logging.getLogger(__name__)
@@ -39,6 +42,7 @@ class Gate:
         self._settings = settings
         self._rates = RequestRates(settings.requests_per_second)
         self._at_once = RequestsAtOnce(settings.requests_at_once)
+        self._uploads_at_once = RequestsAtOnce(settings.uploads_at_once, what="uploads")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer why not."""
@@ -52,7 +56,7 @@ class Gate:
             return
         try:
             caller = state["caller"] = await self._let_in(scope)
-            leave = self._at_once.enter(caller.name)
+            leave = self._enter(caller, scope)
         except (RefusalError, CatalogueUnavailableError) as refusal:
             answer = await as_problem(Request(scope), refusal)
             await answer(scope, receive, send)
@@ -61,6 +65,18 @@ class Gate:
             await self._app(scope, receive, send)
         finally:
             leave()
+
+    def _enter(self, caller: Caller, scope: Scope) -> Callable[[], None]:
+        """Count a request as being answered; what is returned is to be called once it is.
+
+        Raises:
+            TooManyRequestsError: If the caller has as many under way as it may, or as many of its kind.
+        """
+        with ExitStack() as entered:
+            entered.callback(self._at_once.enter(caller.name))
+            if Headers(scope=scope).get("content-type", "").lower().startswith(UPLOAD):
+                entered.callback(self._uploads_at_once.enter(caller.name))
+            return entered.pop_all().close
 
     async def _let_in(self, scope: Scope) -> Caller:
         """Who makes a request that may be looked at further.

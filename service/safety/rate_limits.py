@@ -57,13 +57,15 @@ class RequestRates:
 class RequestsAtOnce:
     """How many requests of each caller are being answered."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, *, what: str = "requests") -> None:
         """Begin with none.
 
         Args:
             most: Of each caller.
+            what: What they are called.
         """
         self._most = most
+        self._what = what
         self._under_way: Counter[str] = Counter()
 
     def enter(self, caller: str) -> Callable[[], None]:
@@ -77,7 +79,7 @@ class RequestsAtOnce:
         """
         if self._under_way[caller] >= self._most:
             raise TooManyRequestsError(
-                f"{self._most} requests of this caller are being answered already; wait for one of them",
+                f"{self._most} {self._what} of this caller are being answered already; wait for one of them",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
         self._under_way[caller] += 1

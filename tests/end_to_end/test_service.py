@@ -304,18 +304,6 @@ def test_a_service_ends_gently_and_takes_its_children_along(tiny: Settings) -> N
         _until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
 
 
-def test_a_service_open_to_others_says_that_it_is(tiny: Settings) -> None:
-    with subprocess.Popen(
-        [sys.executable, str(ROOT / "facet.py"), "serve", "--host", "0.0.0.0", "--port", "0"],  # noqa: S104
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FACET_DATA_DIR": str(tiny.data_dir), "FACET_MODEL": str(tiny.model)},
-    ) as process:
-        assert process.stderr is not None
-        assert "no authentication" in process.stderr.readline()
-        process.terminate()
-
-
 def test_the_model_that_ships_serves_the_music_that_ships(tmp_path: Path) -> None:
     where = {"FACET_DATA_DIR": str(tmp_path)}
     assert _run("ingest", *map(str, SAMPLES[:6]), **where).returncode == 0

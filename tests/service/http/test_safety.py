@@ -245,15 +245,17 @@ def routes_of(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
 def test_every_route_says_who_may_ask_it(settings: Settings) -> None:
     # What a page or a monitor loads before anybody could have given it a key, and what is the same for everybody.
     needs_none = {"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/static-offline-docs", "/"}
-    declared: dict[str, set[Scope]] = {}
+    declared: dict[tuple[str, str], set[Scope]] = {}
     for route in routes_of(create_app(settings).routes):
         assert isinstance(route, Route | Mount)
-        scopes = declared.setdefault(route.path, set())
-        if isinstance(route, APIRoute):
-            calls = [each.call for each in route.dependant.dependencies]
-            scopes.update(call.scope for call in calls if hasattr(call, "scope"))
-    assert {path for path, scopes in declared.items() if not scopes} <= needs_none
-    assert declared["/search"] == {Scope.READ}
+        calls = [each.call for each in route.dependant.dependencies] if isinstance(route, APIRoute) else []
+        for method in getattr(route, "methods", None) or {"GET"}:
+            declared[method, route.path] = {call.scope for call in calls if hasattr(call, "scope")}
+    assert {path for (_, path), scopes in declared.items() if not scopes} <= needs_none
+    assert declared["GET", "/search"] == {Scope.READ}
+    for (method, path), scopes in declared.items():
+        if method in {"PUT", "PATCH", "DELETE"}:
+            assert scopes & {Scope.WRITE, Scope.ADMIN}, (method, path)
 
 
 def test_the_openapi_document_says_how_a_key_is_sent(shared: Service) -> None:
@@ -435,10 +437,11 @@ def test_whoever_tries_keys_has_no_more_than_a_share(settings: Settings, store: 
         assert 429 in statuses
 
 
-def test_a_caller_has_only_so_many_requests_under_way(settings: Settings) -> None:
+@pytest.mark.parametrize("what", ["requests_at_once", "uploads_at_once"])
+def test_a_caller_has_only_so_many_requests_under_way(settings: Settings, what: str) -> None:
     rng = np.random.default_rng(1)
     clips = [encoded(tune(rng, seconds=30)) for _ in range(8)]
-    with running(settings, requests_at_once=2) as service, ThreadPoolExecutor(8) as executor:
+    with running(settings, **{what: 2}) as service, ThreadPoolExecutor(8) as executor:
         answers = list(executor.map(lambda clip: service.post_clip("/tags", clip), clips))
         outcomes = {outcome(answer) for answer in answers}
         assert outcomes == {(200, None), (429, "too_many_requests")}
