@@ -95,14 +95,18 @@ class Gate:
         self._rates.take(caller.name)
         if key is not None:
             ring.note_use(key)
-        elif caller.scope is not None:
-            refuse_other_sites(
-                Headers(scope=scope),
-                scope["method"],
-                hosts=self._settings.hosts,
-                cors_origins=self._settings.cors_origins,
-            )
+        self._refuse_other_sites(caller, scope)
         return caller
+
+    def _refuse_other_sites(self, caller: Caller, scope: Scope) -> None:
+        """Refuse other sites' pages what is open without a key.
+
+        Raises:
+            RefusalError: If it is one that asks.
+        """
+        if caller.scope is not None and not caller.has_key:
+            hosts, origins = self._settings.hosts, self._settings.cors_origins
+            refuse_other_sites(Headers(scope=scope), scope["method"], hosts=hosts, cors_origins=origins)
 
     async def _anybody(self, scope: Scope) -> Caller:
         """Who asks, where nobody is turned away: not even when the keys cannot be read, or the key is none."""
@@ -112,9 +116,11 @@ class Gate:
         except CatalogueUnavailableError:
             keys = ring.latest
         try:
-            return caller_of(scope, keys, self._settings)[0]
-        except InvalidKeyError:
+            caller, _ = caller_of(scope, keys, self._settings)
+            self._refuse_other_sites(caller, scope)
+        except RefusalError:
             return Caller(stranger(scope), None)
+        return caller
 
 
 def _ring(scope: Scope) -> KeyRing:

@@ -72,17 +72,19 @@ class KeyRing:
         return self._keys
 
     async def keys(self) -> Keys:
-        """The keys as they were no more than a second ago.
+        """The keys as they were no more than a second before this call.
 
         Raises:
             CatalogueUnavailableError: If the database cannot be read.
         """
-        if not self._is_fresh():
+        # Those who wait while the keys are read are content with that reading, however long it takes.
+        needed_from = time.monotonic() - FRESH_SECONDS
+        if self._read_at < needed_from:
             async with self._reading:
-                if not self._is_fresh():
-                    asked_at = time.monotonic()
+                if self._read_at < needed_from:
+                    began = time.monotonic()
                     self._keys = await anyio.to_thread.run_sync(self._read, limiter=self._limiter)
-                    self._read_at = asked_at
+                    self._read_at = began
         return self._keys
 
     def note_use(self, key: ApiKey) -> None:
@@ -91,9 +93,6 @@ class KeyRing:
         known = self._used.get(key.name, key.last_used_at)
         if known is None or now - known >= USE_NOTED_EVERY:
             self._used[key.name] = now
-
-    def _is_fresh(self) -> bool:
-        return time.monotonic() - self._read_at < FRESH_SECONDS
 
     def _read(self) -> Keys:
         if self._used and time.monotonic() >= self._noting_from:

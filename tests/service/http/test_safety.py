@@ -232,6 +232,12 @@ def test_a_key_in_letters_of_no_alphabet_of_ours_is_refused(shared: Service) -> 
     assert outcome(shared.get("/tracks", headers={b"x-api-key": "é".encode()})) == (401, "invalid_key")
 
 
+def test_another_site_is_told_no_more_of_the_service_s_health_than_a_stranger(shared: Service) -> None:
+    assert shared.get("/readyz").json()["checks"] != {}
+    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+        assert shared.get("/readyz", headers=headers).json() == {"ready": True, "checks": {}}
+
+
 def routes_of(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
     """All routes, those of included routers too."""
     for route in routes:
