@@ -69,3 +69,13 @@ class Settings(BaseSettings):
     def snapshots_dir(self) -> Path:
         """Where the index snapshots of every bundle lie, a folder each."""
         return self.data_dir / "snapshots"
+
+    @property
+    def peaks_file(self) -> Path:
+        """Where the waveforms that were drawn are kept."""
+        return self.data_dir / "peaks.db"
+
+    @property
+    def maps_dir(self) -> Path:
+        """Where the maps of every catalogue lie, a folder each."""
+        return self.data_dir / "maps"

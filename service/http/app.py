@@ -12,10 +12,13 @@ from service.http.early_answers import EarlyAnswers
 from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
 from service.http.resources import opened_resources
+from service.peaks import endpoints as peaks
 from service.search import endpoints as search
 from service.settings import Settings
 from service.tracks import endpoints as tracks
 from service.vocabulary import endpoints as vocabulary
+from service.web import state as web_state
+from service.web.endpoints import page_router
 
 DESCRIPTION = (
     "Search music by what you mean: by example, by tag, and by one dimension of the sound at a time. "
@@ -50,8 +53,9 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
-    for router in (search.router, tracks.router, vocabulary.router, health.router):
+    for router in (search.router, tracks.router, peaks.router, vocabulary.router, web_state.router, health.router):
         app.include_router(router)
+    app.router.routes.extend(page_router().routes)
     app.add_middleware(EarlyAnswers)
     install_problems(app)
     return app

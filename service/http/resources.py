@@ -18,6 +18,8 @@ from service.http.refusals import NotReadyError
 from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import snapshots_root
 from service.listening import open_bundle, open_decoder
+from service.peaks.kept import KeptPeaks
+from service.peaks.outlines import Outlines
 from service.search.searcher import Searcher
 from service.search.track_facts import FactsKeeper
 from service.settings import Settings
@@ -26,6 +28,8 @@ from service.settings import Settings
 WORKER_THREADS = 16
 # Clips analysed at the same time, even on one core: one that hangs its decoder must not stop all others.
 CLIPS_AT_ONCE = 2
+# Files decoded whole at the same time, for their outlines: what is only looked at leaves cores to what is asked.
+PEAKS_AT_ONCE = 1
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Resources:
     clips: ClipListener
     follower: IndexFollower
     facts: FactsKeeper
+    outlines: Outlines
 
 
 @asynccontextmanager
@@ -52,7 +57,12 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
     bundle = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
     catalogue = await anyio.to_thread.run_sync(Catalogue.open, settings.catalogue_url)
     at_once = max(CLIPS_AT_ONCE, settings.threads)
-    with catalogue, open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder:
+    with (
+        catalogue,
+        open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder,
+        # Its children start when the first outline is wanted.
+        open_decoder(settings, processes=PEAKS_AT_ONCE, file_bytes=settings.track_bytes) as peaks_decoder,
+    ):
         decoder.warm()
         analyser = Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)
         follower = IndexFollower(
@@ -74,6 +84,7 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
                 clips=ClipListener(analyser, at_once=at_once),
                 follower=follower,
                 facts=facts,
+                outlines=Outlines(peaks_decoder, KeptPeaks(settings.peaks_file), at_once=PEAKS_AT_ONCE),
             )
         finally:
             facts.stop()
