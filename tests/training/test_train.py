@@ -107,9 +107,10 @@ def _refusal(arguments: Sequence[str]) -> str:
     ],
 )
 def test_the_loss_of_every_kind_of_model_falls(textures: Path, tmp_path: Path, recipe: str) -> None:
-    last = _train(textures, tmp_path, recipe, "training.most_epochs=5", "training.validation_rows=4")
+    # Triplets are drawn anew in each epoch and are few: a single epoch's loss says little on some processors.
+    last = _train(textures, tmp_path, recipe, "training.most_epochs=10", "training.validation_rows=4")
     losses = [record.training_loss for record in last.standing.history]
-    assert np.mean(losses[-2:]) < losses[0]
+    assert np.mean(losses[-4:]) < np.mean(losses[:3])
     assert read_checkpoint(tmp_path).standing.plateaus.lowest_loss == last.standing.plateaus.lowest_loss
 
 
