@@ -103,16 +103,12 @@ class Changeover:
         """
         bundles = self._catalogue.bundles
         standing = bundles.standing()
-        try:
-            if standing.answering is not None:
-                self._answer_with(standing.answering)
-            # What it lacks was ingested with the one that is wanted: that comes first.
-            self._embed(self._current())
-        except BundleError as error:
-            # It is not here (any more): what answers here goes on, and the one that is wanted becomes complete.
-            self._complain(error)
-        if standing.wanted not in (None, self._current()) and not self._stopping.is_set():
-            self._embed(str(standing.wanted))
+        if standing.answering is not None:
+            self._unless_missing(self._answer_with, standing.answering)
+        # First what the bundle that answers lacks, which was ingested with the one that is wanted.
+        for encoder_id in dict.fromkeys([self._current(), standing.wanted]):
+            if encoder_id is not None and not self._stopping.is_set():
+                self._unless_missing(self._embed, encoder_id)
         if standing.wanted is not None and standing.wanted != standing.answering:
             with self._catalogue.writing() as writing:
                 has_changed = writing.bundles.change_over(standing.wanted)
@@ -136,6 +132,13 @@ class Changeover:
                 log.exception("changeover_stumbled")
                 pause = STEADY_SECONDS
             self._stopping.wait(pause)
+
+    def _unless_missing(self, work: Callable[[str], None], encoder_id: str) -> None:
+        """Do something with a bundle. One that is not here (any more) does not keep another from becoming complete."""
+        try:
+            work(encoder_id)
+        except BundleError as error:
+            self._complain(error)
 
     def _answer_with(self, encoder_id: str) -> None:
         if encoder_id == self._current():

@@ -54,8 +54,10 @@ class Settling:
         self._paths: dict[Path, _Unsettled] = {}
 
     def note(self, path: Path) -> None:
-        """Something happened at this path."""
-        self._paths[path] = _Unsettled(look_at(path), self._clock())
+        """Something may have happened at this path. To be told again of what looks as before begins no new wait."""
+        look, known = look_at(path), self._paths.get(path)
+        if known is None or known.look != look:
+            self._paths[path] = _Unsettled(look, self._clock())
 
     def settled(self) -> list[Path]:
         """Paths that have settled, which are forgotten; so are those where nothing is any more."""
