@@ -66,7 +66,7 @@ def tracks(url: str) -> dict[Path, str]:
         return {track.path: track.id for track in catalogue.list_tracks(limit=1000)}
 
 
-def until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
+def until(holds: Callable[[], bool], *, seconds: float = 100) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

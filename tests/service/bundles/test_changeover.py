@@ -67,7 +67,7 @@ def answering(service: Service) -> str:
     return encoder_id
 
 
-def until_it_answers(service: Service, encoder_id: str, *, seconds: float = 20) -> None:
+def until_it_answers(service: Service, encoder_id: str, *, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while answering(service) != encoder_id:
         assert time.monotonic() < deadline, service.get("/model").text
@@ -81,7 +81,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     run = Embedder.run
 
     def wait_and_run(self: Embedder, **options: Any) -> Iterator[Any]:
-        gate.wait(30)
+        gate.wait(300)
         return run(self, **options)
 
     monkeypatch.setattr(Embedder, "run", wait_and_run)
@@ -121,6 +121,8 @@ def test_the_answers_are_those_of_a_catalogue_that_never_knew_another_bundle(
             ]
             for each in (service, other)
         ]
+    with Catalogue.open(new.catalogue_url) as catalogue:
+        assert catalogue.bundles.failures(encoder(new), limit=10) == []
     assert len(answers[0]) == TRACKS
     assert answers[0] == answers[1]
 
@@ -192,7 +194,7 @@ def test_a_disk_that_is_not_mounted_is_for_a_person_to_decide(new: Settings, old
     music.rename(place / "elsewhere")
     try:
         with running_service(new) as service:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not (told := service.get("/model").json()["next"])["needs_decision"]:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
@@ -226,7 +228,7 @@ def test_what_is_ingested_with_the_new_bundle_is_found_with_the_old_one(
 def test_an_upload_meanwhile_is_searchable_before_and_after(new: Settings, slowly: threading.Event) -> None:
     with running_service(new) as service:
         job = service.post_clip("/tracks", SOUND).json()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while (job := service.get(f"/jobs/{job['id']}").json())["state"] != "done":
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -254,7 +256,7 @@ def test_an_interrupted_embedding_goes_on_where_it_was(new: Settings, monkeypatc
 
     monkeypatch.setattr(Embedder, "_embed", embed_a_few)
     with running_service(new) as service:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while service.get("/model").json()["next"]["embedded"] < 12:
             assert time.monotonic() < deadline
     monkeypatch.undo()
@@ -272,7 +274,7 @@ def test_a_bundle_whose_copy_is_lost_gives_way_to_the_new_one(new: Settings, slo
         assert answering(service) == encoder(new)
         assert service.get("/readyz").status_code == 503
         slowly.set()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(service.every_item("/search?tag=rock", limit=100)) < TRACKS:
             assert time.monotonic() < deadline
         assert service.get("/readyz").status_code == 200
@@ -283,7 +285,7 @@ def test_a_change_that_the_service_s_end_interrupts_is_made_by_the_next(
 ) -> None:
     monkeypatch.setattr(Stage, "change", lambda _, __, stopping: not stopping.wait(30))
     with running_service(new) as service:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         with Catalogue.open(new.catalogue_url) as catalogue:
             while catalogue.bundles.standing().answering != encoder(new):
                 assert time.monotonic() < deadline

@@ -31,7 +31,7 @@ def upload(
     return job
 
 
-def finished(service: Service, job: dict[str, Any], *, seconds: float = 20) -> dict[str, Any]:
+def finished(service: Service, job: dict[str, Any], *, seconds: float = 90) -> dict[str, Any]:
     deadline = time.monotonic() + seconds
     while (now := service.get(f"/jobs/{job['id']}").json())["state"] not in ("done", "failed"):
         assert time.monotonic() < deadline, now
