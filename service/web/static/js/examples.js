@@ -9,7 +9,7 @@ const clipNames = new Map();
 
 export const nameClip = (id, name) => clipNames.set(id, name);
 
-async function named(example) {
+export async function named(example) {
   if (example[0] === "c") return { title: clipNames.get(example.slice(2)) || "Your clip", artist: "" };
   try {
     return await trackOf(example.slice(2));

@@ -5,6 +5,7 @@ import { known } from "./catalogue.js";
 import { byId, element, notice } from "./dom.js";
 import { asQuestion } from "./question.js";
 import { bones, row } from "./rows.js";
+import { inWords } from "./sentence.js";
 import { change, state } from "./state.js";
 
 const PAGE = 20;
@@ -59,7 +60,7 @@ function tell(answer) {
   if (!asked) {
     const count = known.state.searchable;
     title.textContent = count ? "Begin with something you like" : "Nothing to search yet";
-    note.textContent = count ? `${count.toLocaleString()} tracks. Press “+ more” on one, name one, play me something, or choose tags.` : "";
+    note.textContent = count ? `${count.toLocaleString()} tracks. Press “More like this” on one, name one, play something, or choose tags.` : "";
     if (!count) {
       list.replaceChildren();
       box.replaceChildren(notice("Bring in some music", "On the machine that runs Facet: `facet ingest ~/Music`. "
@@ -67,7 +68,7 @@ function tell(answer) {
     }
     return;
   }
-  title.textContent = answer.rows.length ? "Found" : "Nothing is like that";
+  tellQuestion(answer.rows.length > 0);
   const { left } = answer.filtered;
   note.textContent = answer.rows.length ? `nearest first, of ${left.toLocaleString()} track${left === 1 ? "" : "s"}` : "";
   if (answer.rows.length === 0) {
@@ -75,6 +76,12 @@ function tell(answer) {
       action: element("button", { type: "button", class: "button small", onclick: () => change({ amounts: {} }) }, "Set all sliders back"),
     }));
   }
+}
+
+async function tellQuestion(isFound) {
+  const of = asked;
+  const words = await inWords(state, known.dimensions);
+  if (of === asked) title.textContent = isFound ? words : `Nothing is ${words[0].toLowerCase()}${words.slice(1)}`;
 }
 
 function fail(error) {

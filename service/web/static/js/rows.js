@@ -42,13 +42,13 @@ export function row(item) {
     item.dimensions ? why(item) : element("span"),
     element("div", { class: "does" },
       element("button", {
-        type: "button", class: "more-like", "aria-label": `More like ${track.title}`, title: "More like this",
+        type: "button", class: "more-like", "aria-label": `More like this: ${track.title}`,
         onclick: () => addExample(example, "like"),
-      }, "+ more"),
+      }, "More like this"),
       element("button", {
-        type: "button", class: "less-like", "aria-label": `Less like ${track.title}`, title: "Less like this",
+        type: "button", class: "less-like", "aria-label": `Less like this: ${track.title}`,
         onclick: () => addExample(example, "unlike"),
-      }, "− less"),
+      }, "Less like this"),
       element("button", {
         type: "button", class: "icon enqueue", "aria-label": `Add ${track.title} to the playlist`,
         title: "Add to the playlist", onclick: () => enqueue([track]),

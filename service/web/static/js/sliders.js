@@ -1,7 +1,9 @@
-// A slider for each dimension, from "another" over "any" to "the same"; moving one asks again while it moves.
+// A slider for each dimension, from "another" over "any" to "the same"; moving one asks again while it moves. They show
+// once something is asked for.
 
 import { colourOf, known } from "./catalogue.js";
 import { byId, element } from "./dom.js";
+import { isAsked } from "./question.js";
 import { change, state } from "./state.js";
 
 const box = byId("sliders");
@@ -37,13 +39,11 @@ export function makeSliders() {
 }
 
 export function showSliders() {
-  const hasExamples = state.like.length + state.unlike.length > 0;
-  box.hidden = known.dimensions.length === 0;
+  box.hidden = !isAsked(state);
   for (const [name, { input, output }] of inputs) {
     const amount = state.amounts[name] ?? 1;
     if (Number(input.value) !== Math.round(amount * 100)) input.value = Math.round(amount * 100);
     output.textContent = words(amount);
     input.setAttribute("aria-valuetext", `${words(amount)} ${name}`);
-    input.disabled = !hasExamples && Object.keys(state.tags).length === 0;
   }
 }
