@@ -248,7 +248,7 @@ def test_a_question_is_described_for_programs(shared: Service) -> None:
     assert "required" not in described
     assert described["additionalProperties"] is False
     answers = document["paths"]["/query"]["post"]["responses"]["200"]["content"]
-    assert set(answers) == {"application/json", "audio/x-mpegurl"}
+    assert set(answers) == {"application/json", "audio/x-mpegurl", "application/vnd.apache.parquet"}
 
 
 def test_of_names_that_differ_only_in_case_both_are_known() -> None:
