@@ -13,7 +13,6 @@ import click
 from pydantic import ValidationError
 
 from index.threads import cap_threads
-from service.operations.logs import write_logs
 from service.settings import Settings
 
 
@@ -42,8 +41,23 @@ def command_settings(*, threads_per_library: int | None = None) -> Settings:
         complaints = (f"FACET_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
         raise click.ClickException("; ".join(complaints)) from error
     cap_threads(threads_per_library or settings.threads)
-    write_logs(settings.log_format, level=logging.WARNING)
+    logging.basicConfig(handlers=[_FirstRecord(settings)], level=logging.WARNING, force=True)
     return settings
+
+
+class _FirstRecord(logging.Handler):
+    """Sets the log up when there is something to log: what lays it out takes longer to import than many a command."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Put the real handlers in this one's place, and hand the record on to them."""
+        from service.operations.logs import write_logs
+
+        write_logs(self._settings.log_format, level=logging.WARNING)
+        logging.getLogger().handle(record)
 
 
 @contextmanager
