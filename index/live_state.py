@@ -140,6 +140,15 @@ class LiveState:
             found[~is_added] = self.snapshot.vectors[positions]
         return found
 
+    def rows_vectors(self, rows: Positions) -> Vectors:
+        """Vectors `(n, width)` of rows, in their order; those of rows that are gone are there as well."""
+        found = np.empty((len(rows), self.added_vectors.shape[1]), np.float32)
+        is_added = rows >= len(self.kept)
+        found[is_added] = self.added_vectors[rows[is_added] - len(self.kept)]
+        if self.snapshot is not None:
+            found[~is_added] = self.snapshot.vectors[rows[~is_added]]
+        return found
+
     def content(self) -> tuple[Sequence[str], Vectors]:
         """Every track and its vector, row by row."""
         if self.snapshot is None:

@@ -12,6 +12,8 @@ from service.catalogue.records import Outcome
 from service.catalogue.repository import Catalogue
 from service.ingest.run import Ingest
 from service.listening import open_analyser
+from service.map.drawing import draw_map, maps_folder
+from service.map.drawn_map import list_maps
 from service.settings import SHIPPED, Settings
 
 SAMPLES = SHIPPED / "samples"
@@ -49,6 +51,7 @@ def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: thr
             executor=executor,
             workers=settings.threads,
         )
+        folder = maps_folder(settings.maps_dir, catalogue=catalogue, encoder_id=analyser.bundle.encoder_id)
         outcomes: Counter[Outcome] = Counter()
         for result in ingest.run([SAMPLES], stop=stop, ignored=lambda _: None):
             if result.outcome is Outcome.ADDED and not outcomes[Outcome.ADDED]:
@@ -58,4 +61,6 @@ def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: thr
                 tell(f"  {result.path.name} failed: {result.message}")
             elif outcomes[Outcome.ADDED] and outcomes.total() % TOLD_EVERY == 0:
                 tell(f"  {outcomes.total()} tracks")
+        if outcomes[Outcome.ADDED] or not list_maps(folder):
+            draw_map(catalogue, analyser.bundle, folder, tell=lambda _: None)
     give_back_memory()

@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("facet", appauthor=False)),
-        description="Where the catalogue and the index snapshots live.",
+        description="Where the catalogue, the index snapshots, the maps and the waveforms live.",
     )
     database_url: str | None = Field(
         default=None,
@@ -80,3 +80,13 @@ class Settings(BaseSettings):
     def snapshots_dir(self) -> Path:
         """Where the index snapshots of every bundle lie, a folder each."""
         return self.data_dir / "snapshots"
+
+    @property
+    def peaks_file(self) -> Path:
+        """Where the waveforms that were drawn are kept."""
+        return self.data_dir / "peaks.db"
+
+    @property
+    def maps_dir(self) -> Path:
+        """Where the maps of every catalogue lie, a folder each."""
+        return self.data_dir / "maps"

@@ -4,14 +4,14 @@
 values that come out are plain (`records`), free of any session.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, or_, select
 
 from index.subspaces import Vectors
 from service.catalogue.changes import all_embeddings, changes_since
@@ -198,6 +198,26 @@ class Catalogue:
             after: The last id of the page before. It need not be there any more.
         """
         question = select(TrackRow).where(TrackRow.id > (after or "")).order_by(TrackRow.id).limit(limit)
+        with self._database.reading() as session:
+            return [row.as_track() for row in session.scalars(question)]
+
+    def tracks_named(self, words: Sequence[str], *, limit: int) -> list[Track]:
+        """Tracks whose title or artist holds each of these words, in the order they were added.
+
+        Case does not matter, except for letters beyond ASCII in titles on SQLite.
+
+        Args:
+            words: Parts of names; none of them means every track.
+            limit: The most to return.
+        """
+        question = select(TrackRow).order_by(TrackRow.id).limit(limit)
+        for word in words:
+            question = question.where(
+                or_(
+                    func.lower(TrackRow.title).contains(word.lower(), autoescape=True),
+                    TrackRow.artist_folded.contains(folded_name(word), autoescape=True),
+                )
+            )
         with self._database.reading() as session:
             return [row.as_track() for row in session.scalars(question)]
 

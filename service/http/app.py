@@ -13,11 +13,15 @@ from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
 from service.http.recording import RequestRecorder
 from service.http.resources import opened_resources
+from service.map import endpoints as map_endpoints
 from service.operations.metrics import Metrics
+from service.peaks import endpoints as peaks
 from service.search import endpoints as search
 from service.settings import Settings
 from service.tracks import endpoints as tracks
 from service.vocabulary import endpoints as vocabulary
+from service.web import state as web_state
+from service.web.endpoints import page_router
 
 DESCRIPTION = (
     "Search music by what you mean: by example, by tag, and by one dimension of the sound at a time. "
@@ -52,8 +56,10 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
-    for router in (search.router, tracks.router, vocabulary.router, health.router):
+    rooms = (search, tracks, peaks, map_endpoints, vocabulary, web_state, health)
+    for router in (room.router for room in rooms):
         app.include_router(router)
+    app.router.routes.extend(page_router().routes)
     app.add_middleware(EarlyAnswers)
     app.state.metrics = Metrics()
     # Outermost, so added last: whoever answers, the answer has the request's id and is counted.

@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "malformed_request": Kind(_BAD, "What came is not a request that can be read"),
     "not_found": Kind(_MISSING, "There is nothing at this address"),
     "track_not_found": Kind(_MISSING, "There is no such track"),
+    "no_map": Kind(_MISSING, "No map was drawn yet"),
     "clip_not_found": Kind(_MISSING, "There is no such clip"),
     "audio_missing": Kind(_MISSING, "The track's file is gone"),
     "audio_changed": Kind(_MISSING, "The track's file is no longer the one that was ingested"),

@@ -66,6 +66,12 @@ class InvalidCursorError(RefusalError):
     code = "invalid_cursor"
 
 
+class NoMapError(RefusalError):
+    """No map of the catalogue was drawn yet."""
+
+    code = "no_map"
+
+
 class NoDirectionError(RefusalError):
     """The example sounds of nothing in the dimensions asked for, so nothing is nearer to it than anything else."""
 

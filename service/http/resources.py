@@ -19,6 +19,10 @@ from service.http.refusals import NotReadyError
 from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import snapshots_root
 from service.listening import open_bundle, open_decoder
+from service.map.drawing import maps_folder
+from service.map.keeping import MapKeeper
+from service.peaks.kept import KeptPeaks
+from service.peaks.outlines import Outlines
 from service.search.searcher import Searcher
 from service.search.track_facts import FactsKeeper
 from service.settings import Settings
@@ -27,6 +31,8 @@ from service.settings import Settings
 WORKER_THREADS = 16
 # Clips analysed at the same time, even on one core: one that hangs its decoder must not stop all others.
 CLIPS_AT_ONCE = 2
+# Files decoded whole at the same time, for their outlines: what is only looked at leaves cores to what is asked.
+PEAKS_AT_ONCE = 1
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Resources:
     facts: FactsKeeper
     # The one thread of whoever asks how the service is.
     scraping: anyio.CapacityLimiter
+    outlines: Outlines
+    maps: MapKeeper
 
 
 @asynccontextmanager
@@ -55,7 +63,12 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
     bundle = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
     catalogue = await anyio.to_thread.run_sync(Catalogue.open, settings.catalogue_url)
     at_once = max(CLIPS_AT_ONCE, settings.threads)
-    with catalogue, open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder:
+    with (
+        catalogue,
+        open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder,
+        # Its children start when the first outline is wanted.
+        open_decoder(settings, processes=PEAKS_AT_ONCE, file_bytes=settings.track_bytes) as peaks_decoder,
+    ):
         decoder.warm()
         analyser = Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)
         follower = IndexFollower(
@@ -78,6 +91,11 @@ async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
                 follower=follower,
                 facts=facts,
                 scraping=anyio.CapacityLimiter(1),
+                outlines=Outlines(peaks_decoder, KeptPeaks(settings.peaks_file), at_once=PEAKS_AT_ONCE),
+                maps=MapKeeper(
+                    maps_folder(settings.maps_dir, catalogue=catalogue, encoder_id=bundle.encoder_id),
+                    bundle,
+                ),
             )
         finally:
             facts.stop()

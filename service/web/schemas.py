@@ -1,0 +1,39 @@
+"""What the page's own calls answer."""
+
+from pydantic import BaseModel, Field
+
+from service.tracks.schemas import TrackSummary
+
+
+class NamedTracks(BaseModel):
+    """Tracks by name, in the order in which they were added."""
+
+    items: list[TrackSummary]
+
+
+class Failures(BaseModel):
+    """Files that an ingest could not bring in, for one reason."""
+
+    code: str = Field(description="Stable, for programs.")
+    files: int
+    advice: str = Field(description="What to do about it.")
+
+
+class CatalogueState(BaseModel):
+    """The catalogue as of now."""
+
+    tracks: int = Field(description="In the catalogue.")
+    searchable: int = Field(description="Analysed with the model that answers, and in the index.")
+    failures: list[Failures] = Field(description="By code; `facet list --failed` names the files.")
+    likeness: dict[str, list[float]] = Field(
+        description="By dimension, the cosines of two tracks chosen at random, at every twentieth of them from the "
+        "least to the most alike: 21 numbers. They say what a cosine means in this catalogue. Empty without tracks."
+    )
+
+
+class ModelCard(BaseModel):
+    """What the model is and is not."""
+
+    name: str
+    encoder_id: str = Field(description="Names its embedding space.")
+    card: str | None = Field(description="Markdown; null if the bundle has no card.")

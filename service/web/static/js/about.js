@@ -1,0 +1,39 @@
+// What the model is, and how the catalogue stands.
+
+import { get, whenBack } from "./api.js";
+import { byId, element, notice } from "./dom.js";
+import { rendered } from "./markdown.js";
+
+const box = byId("about");
+
+const figure = (number, words) => element("div", {}, element("b", {}, number.toLocaleString()), element("span", {}, words));
+
+function failures(state) {
+  if (state.failures.length === 0) return element("p", {}, "Every file that was tried could be read.");
+  return element("div", { class: "wide" }, element("table", {},
+    element("thead", {}, element("tr", {}, ...["Failed with", "Files", "What to do"].map((name) => element("th", { scope: "col" }, name)))),
+    element("tbody", {}, ...state.failures.map((each) => element("tr", {},
+      element("td", {}, element("code", {}, each.code)), element("td", {}, each.files.toLocaleString()), element("td", {}, each.advice))))));
+}
+
+export async function showAbout() {
+  box.setAttribute("aria-busy", "true");
+  try {
+    const [state, model] = await Promise.all([get("/catalogue"), get("/model")]);
+    const failed = state.failures.reduce((sum, each) => sum + each.files, 0);
+    box.replaceChildren(
+      element("h1", { class: "unseen" }, "About this Facet"),
+      element("section", { "aria-label": "The catalogue" }, element("h2", {}, "The catalogue"),
+        element("div", { class: "figures" }, figure(state.tracks, "tracks"), figure(state.searchable, "searchable now"),
+          figure(failed, "files that failed")),
+        failures(state),
+        element("p", { class: "quiet" }, "Nothing leaves this machine. Every call of the service: ",
+          element("a", { href: "/docs" }, "/docs"), ".")),
+      element("section", { "aria-label": "The model" },
+        ...(model.card ? rendered(model.card) : [element("h2", {}, model.name), element("p", {}, "This model came without a card.")])));
+  } catch (error) {
+    whenBack(showAbout);
+    box.replaceChildren(element("h1", { class: "unseen" }, "About this Facet"), notice(error.title || "Error", error.message, { bad: true }));
+  }
+  box.removeAttribute("aria-busy");
+}

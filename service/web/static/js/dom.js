@@ -1,0 +1,36 @@
+// Making elements without writing HTML as text: nothing that a file's tags say can become markup.
+
+/** An element: attributes by name, `on…` as listeners, `true` as an empty attribute; null children are left out. */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+export const byId = (id) => document.getElementById(id);
+
+/** 83 seconds as 1:23. */
+export function clock(seconds) {
+  const whole = Math.max(0, Math.round(seconds || 0));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+/** A notice with what to do next. */
+export function notice(title, text, { bad = false, action = null } = {}) {
+  return element("div", { class: bad ? "notice bad" : "notice", role: bad ? "alert" : null },
+    element("h2", {}, title), element("p", {}, text), action);
+}
+
+/** Replaces what waits: only the last call within `ms` happens. */
+export function settled(ms, work) {
+  let timer = 0;
+  return (...all) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...all), ms);
+  };
+}

@@ -1,0 +1,66 @@
+// The playlist: what is to be played one after another, to download as M3U.
+
+import { byId, clock, element } from "./dom.js";
+import { follow, play } from "./player.js";
+
+const box = byId("queue");
+const opener = byId("queue-open");
+let tracks = [];
+
+export function enqueue(more) {
+  tracks = [...tracks, ...more.filter((track) => !tracks.some((each) => each.id === track.id))];
+  byId("player").hidden = false;
+  show();
+}
+
+/** The playlist as text, with addresses of this service: any player that reaches it can play it. */
+export function asM3u(list) {
+  const plain = (text) => text.replace(/[\r\n]+/g, " ");
+  const lines = list.flatMap((track) => [
+    `#EXTINF:${Math.round(track.duration_seconds)},${plain([track.artist, track.title].filter(Boolean).join(" - "))}`,
+    new URL(`/tracks/${track.id}/audio`, location.href).href,
+  ]);
+  return ["#EXTM3U", ...lines, ""].join("\n");
+}
+
+export function download(list, name) {
+  const address = URL.createObjectURL(new Blob([asM3u(list)], { type: "audio/x-mpegurl" }));
+  const link = element("a", { href: address, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+function show() {
+  byId("queue-count").textContent = String(tracks.length);
+  byId("next").hidden = tracks.length === 0;
+  box.replaceChildren(
+    element("h2", {}, "Playlist"),
+    tracks.length === 0
+      ? element("p", { class: "quiet" }, "Nothing yet. The button ☰ of a track adds it; so does a lasso on the map.")
+      : element("ol", {}, ...tracks.map((track) => element("li", {},
+        element("button", { type: "button", onclick: () => play(track) }, `${track.title} · ${track.artist || "Unknown artist"}`),
+        element("span", { class: "quiet" }, clock(track.duration_seconds)),
+        element("button", {
+          type: "button", class: "icon", "aria-label": `Take ${track.title} out`,
+          onclick: () => { tracks = tracks.filter((each) => each !== track); show(); },
+        }, "✕")))),
+    element("div", { class: "buttons" },
+      element("button", {
+        type: "button", class: "button small main", disabled: tracks.length === 0, onclick: () => download(tracks, "facet.m3u"),
+      }, "Download (M3U)"),
+      element("button", { type: "button", class: "button small", onclick: () => { tracks = []; show(); } }, "Clear")));
+}
+
+function open(isOpen) {
+  box.hidden = !isOpen;
+  opener.setAttribute("aria-expanded", String(isOpen));
+}
+
+opener.addEventListener("click", () => open(box.hidden));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !box.hidden) { open(false); opener.focus(); }
+});
+follow((id) => tracks[tracks.findIndex((track) => track.id === id) + 1] ?? null);
+show();

@@ -1,0 +1,124 @@
+// The question is asked whenever it changes, and the answer shown; an older answer never overtakes a newer one.
+
+import { ask, get, whenBack } from "./api.js";
+import { known } from "./catalogue.js";
+import { byId, element, notice } from "./dom.js";
+import { asQuestion } from "./question.js";
+import { bones, row } from "./rows.js";
+import { inWords } from "./sentence.js";
+import { change, state } from "./state.js";
+
+const PAGE = 20;
+const list = byId("rows");
+const title = byId("found-title");
+const note = byId("found-note");
+const more = byId("more");
+const box = byId("notice");
+let asking = null;
+let asked = null;
+let cursor = null;
+
+const address = (path) => `${path}?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
+
+async function page(signal) {
+  const answer = asked ? await ask(address("/query"), asked, signal) : await get(address("/tracks"), signal);
+  cursor = answer.next_cursor;
+  more.hidden = cursor === null;
+  const items = asked ? answer.items : answer.items.map((track) => ({ track }));
+  return { ...answer, rows: items.map(row) };
+}
+
+/** Asks for what the state says. */
+export async function showResults() {
+  const question = asQuestion(state, known.dimensions, known.likeness, known.dimensionOfTag);
+  if (JSON.stringify(question) === JSON.stringify(asked) && list.children.length > 0 && !list.querySelector("[aria-hidden].row")) return;
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  asked = question;
+  cursor = null;
+  list.classList.add("is-stale");
+  if (list.children.length === 0) {
+    list.classList.add("bones");
+    list.replaceChildren(...bones());
+  }
+  try {
+    const answer = await page(signal);
+    list.replaceChildren(...answer.rows);
+    list.classList.remove("bones");
+    box.replaceChildren();
+    tell(answer);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    asked = undefined;
+    fail(error);
+  }
+  list.classList.remove("is-stale");
+}
+
+function tell(answer) {
+  if (!asked) {
+    const count = known.state.searchable;
+    title.textContent = count ? "Begin with something you like" : "Nothing to search yet";
+    note.textContent = count ? `${count.toLocaleString()} tracks. Press “More like this” on one, name one, play something, or choose tags.` : "";
+    if (!count) {
+      list.replaceChildren();
+      box.replaceChildren(notice("Bring in some music", "On the machine that runs Facet: `facet ingest ~/Music`. "
+        + "Tracks appear here as they are heard. To try it out first: `facet demo`."));
+    }
+    return;
+  }
+  tellQuestion(answer.rows.length > 0);
+  const { left } = answer.filtered;
+  note.textContent = answer.rows.length ? `nearest first, of ${left.toLocaleString()} track${left === 1 ? "" : "s"}` : "";
+  if (answer.rows.length === 0) {
+    box.replaceChildren(notice("No track is left", "“Another” leaves out what is alike. Move a slider towards the middle.", {
+      action: element("button", { type: "button", class: "button small", onclick: () => change({ amounts: {} }) }, "Set all sliders back"),
+    }));
+  }
+}
+
+async function tellQuestion(isFound) {
+  const of = asked;
+  const words = await inWords(state, known.dimensions);
+  if (of === asked) title.textContent = isFound ? words : `Nothing is ${words[0].toLowerCase()}${words.slice(1)}`;
+}
+
+function fail(error) {
+  list.classList.remove("bones");
+  if (error.code === "offline") {
+    whenBack(showResults);
+    if (list.querySelector(".row[aria-hidden]")) list.replaceChildren();
+    title.textContent = "The service is away";
+    return;
+  }
+  list.replaceChildren();
+  more.hidden = true;
+  title.textContent = error.title || "Something went wrong";
+  note.textContent = "";
+  const advice = {
+    clip_not_found: "A clip is kept only for a while. Drop or record it again.",
+    track_not_found: "The track is no longer in the catalogue. Take it out of the question.",
+    no_direction: "In what you ask for, this says nothing. Move a slider to the right, or add a tag.",
+    not_ready: "The index is being read; it is tried again by itself.",
+  }[error.code];
+  box.replaceChildren(notice(error.title || "Error", advice || error.message, {
+    bad: true,
+    action: element("button", {
+      type: "button", class: "button small", onclick: () => change({ like: [], unlike: [], tags: {}, amounts: {} }),
+    }, "Start over"),
+  }));
+  if (error.code === "not_ready") setTimeout(showResults, 2000);
+}
+
+more.addEventListener("click", async () => {
+  more.disabled = true;
+  try {
+    const { rows } = await page(asking?.signal);
+    list.append(...rows);
+    rows[0]?.querySelector(".round").focus();
+  } catch (error) {
+    if (error.name !== "AbortError") fail(error);
+  }
+  more.disabled = false;
+});
