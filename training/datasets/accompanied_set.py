@@ -14,8 +14,8 @@ import numpy as np
 from training.datasets.accompanied.band import SAMPLE_RATE, Tools
 from training.datasets.accompanied.piece import make_piece
 from training.datasets.accompanied.studios import ERAS
-from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
-from training.datasets.making import make_files
+from training.datasets.gathering import DatasetLayoutError, Gathered
+from training.datasets.making import make_set
 from training.datasets.manifest import Split
 from training.datasets.rendered.factors import VALUES, Factors
 from training.datasets.rendered.mp3 import quantised, write_mp3
@@ -111,26 +111,17 @@ def accompany_set(
         DatasetLayoutError: If the set cannot be.
         PlayingError: If MMA or fluidsynth fails.
     """
-    planned = list(plan_accompaniments(pieces, sheets=sheets, seed=seed))
-    make_files(
-        planned, path=partial(_path, folder), make=partial(_write_piece, tools), processes=processes, on_piece=on_piece
+    return make_set(
+        folder,
+        list(plan_accompaniments(pieces, sheets=sheets, seed=seed)),
+        make=partial(_write_piece, tools),
+        suffix=lambda _: ".mp3",
+        artist=lambda piece: f"sheet {piece.sheet}, seed {seed}",
+        remark="The artist of a piece is its chord sheet.",
+        split=Split.TEST,
+        processes=processes,
+        on_piece=on_piece,
     )
-    gathering = Gathering(folder)
-    for piece in planned:
-        gathering.add(
-            _path(folder, piece).relative_to(folder).as_posix(),
-            track_id=piece.name,
-            artist=f"sheet {piece.sheet}, seed {seed}",
-            year=piece.year,
-            tags=piece.factors.tags,
-            split=Split.TEST,
-        )
-    gathering.remark("The artist of a piece is its chord sheet.")
-    return gathering.finish()
-
-
-def _path(folder: Path, piece: PlannedAccompaniment) -> Path:
-    return folder / "audio" / f"{piece.name}.mp3"
 
 
 def _write_piece(tools: Tools, piece: PlannedAccompaniment, path: Path) -> None:

@@ -1,4 +1,7 @@
-"""The files of a made data set that are missing, each whole or not at all. The `*_set` modules call it."""
+"""Music that is made, as a data set: the pieces that are missing, each file whole or not at all, and their manifest.
+
+The `*_set` modules plan pieces and say how one is made.
+"""
 
 import os
 from collections.abc import Callable, Sequence
@@ -6,6 +9,17 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+from training.datasets.gathering import Gathered, Gathering
+from training.datasets.manifest import Split
+
+
+class Tagged(Protocol):
+    """What a piece is to be."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """One of each dimension."""
 
 
 class Planned(Protocol):
@@ -15,48 +29,70 @@ class Planned(Protocol):
     def name(self) -> str:
         """Says all that its sound depends on but the tools."""
 
+    @property
+    def factors(self) -> Tagged:
+        """What it is to be."""
+
+    @property
+    def year(self) -> int:
+        """Within its era."""
+
 
 P = TypeVar("P", bound=Planned)
 
 
-def make_files(
+def make_set(
+    folder: Path,
     planned: Sequence[P],
     *,
-    path: Callable[[P], Path],
     make: Callable[[P, Path], None],
+    suffix: Callable[[P], str],
+    artist: Callable[[P], str],
+    remark: str,
+    split: Split | None = None,
     prepare: Callable[[], None] | None = None,
     processes: int = 1,
     on_piece: Callable[[], None] = lambda: None,
-) -> None:
-    """Make what is missing. A file that is there is kept, so a killed run goes on.
+) -> Gathered:
+    """Make what is missing of a set. A piece that is there is kept, so a killed run goes on.
 
     Args:
+        folder: Gets `audio/`.
         planned: All pieces.
-        path: Where a piece belongs.
         make: Makes a piece and writes it to the given file, beside its place. It must be picklable.
+        suffix: Of a piece's file, such as `.mp3`.
+        artist: What a piece is made of: its tune, or its sheet.
+        remark: What the artists of the manifest are.
+        split: The side of all pieces; None leaves that open.
         prepare: Called once in each process before its first piece, and here, as a pool says only that it broke.
         processes: How many pieces are made at once.
         on_piece: Called whenever a piece is there.
     """
+    (folder / "audio").mkdir(parents=True, exist_ok=True)
+    places = [f"audio/{piece.name}{suffix(piece)}" for piece in planned]
     todo = []
-    for piece in planned:
-        path(piece).parent.mkdir(parents=True, exist_ok=True)
-        if path(piece).is_file():
+    for piece, place in zip(planned, places, strict=True):
+        if (folder / place).is_file():
             on_piece()
         else:
-            todo.append(piece)
+            todo.append((piece, folder / place))
     if todo and prepare is not None:
         prepare()
     if processes == 1 or len(todo) < 2:
-        for piece in todo:
-            _make_whole(make, piece, path(piece))
+        for piece, path in todo:
+            _make_whole(make, piece, path)
             on_piece()
-        return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=prepare) as pool:
-        futures = [pool.submit(_make_whole, make, piece, path(piece)) for piece in todo]
-        for future in futures:
-            future.result()
-            on_piece()
+    else:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=prepare) as pool:
+            for future in [pool.submit(_make_whole, make, piece, path) for piece, path in todo]:
+                future.result()
+                on_piece()
+    gathering = Gathering(folder)
+    for piece, place in zip(planned, places, strict=True):
+        tags = piece.factors.tags
+        gathering.add(place, track_id=piece.name, artist=artist(piece), year=piece.year, tags=tags, split=split)
+    gathering.remark(remark)
+    return gathering.finish()
 
 
 def _make_whole(make: Callable[[P, Path], None], piece: P, path: Path) -> None:

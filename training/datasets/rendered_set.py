@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
-from training.datasets.making import make_files
+from training.datasets.gathering import DatasetLayoutError, Gathered
+from training.datasets.making import make_set
 from training.datasets.rendered.eras import ERAS
 from training.datasets.rendered.factors import VALUES, Factors
 from training.datasets.rendered.mp3 import quantised, write_mp3
@@ -112,25 +112,17 @@ def render_set(
         raise DatasetLayoutError(
             f"{soundfont} is not there; take FluidR3_GM.sf2 from Debian's package fluid-soundfont-gm"
         )
-    make_files(
-        planned := list(plan_pieces(pieces, tunes=tunes, seed=seed)),
-        path=partial(_path, folder),
+    return make_set(
+        folder,
+        list(plan_pieces(pieces, tunes=tunes, seed=seed)),
         make=_write_piece,
+        suffix=lambda _: ".mp3",
+        artist=lambda piece: f"tune {piece.tune}, seed {seed}",
+        remark="The artist of a piece is its tune.",
         prepare=partial(_open_soundfont, soundfont, expected_sha256),
         processes=processes,
         on_piece=on_piece,
     )
-    gathering = Gathering(folder)
-    for piece in planned:
-        gathering.add(
-            _path(folder, piece).relative_to(folder).as_posix(),
-            track_id=piece.name,
-            artist=f"tune {piece.tune}, seed {seed}",
-            year=piece.year,
-            tags=piece.factors.tags,
-        )
-    gathering.remark("The artist of a piece is its tune.")
-    return gathering.finish()
 
 
 def _evenly(values: tuple[str, ...], count: int, rng: np.random.Generator) -> list[str]:
@@ -138,10 +130,6 @@ def _evenly(values: tuple[str, ...], count: int, rng: np.random.Generator) -> li
     order = [str(value) for value in rng.permutation(values)]
     column = [order[position % len(order)] for position in range(count)]
     return [column[position] for position in rng.permutation(count)]
-
-
-def _path(folder: Path, piece: PlannedPiece) -> Path:
-    return folder / "audio" / f"{piece.name}.mp3"
 
 
 # A soundfont takes half a second to load and is not thread-safe: each process has one of its own.

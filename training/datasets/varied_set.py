@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
-from training.datasets.making import make_files
+from training.datasets.gathering import DatasetLayoutError, Gathered
+from training.datasets.making import make_set
 from training.datasets.rendered.factors import VALUES
 from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.varied.band import VariedFactors, make_piece
@@ -125,30 +125,17 @@ def vary_set(
     for soundfont in soundfonts:
         if not soundfont.is_file():
             raise DatasetLayoutError(f"{soundfont} is not there; see the card: `facet dataset cards varied`")
-    planned = list(plan_variations(pieces, tunes=tunes, seed=seed))
-    make_files(
-        planned,
-        path=partial(_path, folder),
+    return make_set(
+        folder,
+        list(plan_variations(pieces, tunes=tunes, seed=seed)),
         make=_write_piece,
+        suffix=lambda piece: f".{CODECS[piece.codec][0]}",
+        artist=lambda piece: f"tune {piece.tune}, seed {seed}",
+        remark="The artist of a piece is its tune.",
         prepare=partial(_open, tuple(soundfonts), mma),
         processes=processes,
         on_piece=on_piece,
     )
-    gathering = Gathering(folder)
-    for piece in planned:
-        gathering.add(
-            _path(folder, piece).relative_to(folder).as_posix(),
-            track_id=piece.name,
-            artist=f"tune {piece.tune}, seed {seed}",
-            year=piece.year,
-            tags=piece.factors.tags,
-        )
-    gathering.remark("The artist of a piece is its tune.")
-    return gathering.finish()
-
-
-def _path(folder: Path, piece: PlannedVariation) -> Path:
-    return folder / "audio" / f"{piece.name}.{CODECS[piece.codec][0]}"
 
 
 # Soundfonts take seconds to load and are not thread-safe: each process has its own.
@@ -168,4 +155,6 @@ def _write_piece(piece: PlannedVariation, path: Path) -> None:
         playing=np.random.default_rng(piece.playing_seed),
     )
     container, subtype, *_ = CODECS[piece.codec]
-    soundfile.write(path, sound, SAMPLE_RATE, format=container.upper(), subtype=subtype, compression_level=piece.level)
+    soundfile.write(
+        path, sound[0], SAMPLE_RATE, format=container.upper(), subtype=subtype, compression_level=piece.level
+    )

@@ -62,20 +62,21 @@ def test_a_studio_is_drawn_from_its_decade_and_never_clips(era: str) -> None:
         low, high = DECADES[era].ranges[field.name]
         assert low <= getattr(studio, field.name) <= high
     time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
-    stems = {"lead": np.sin(2 * np.pi * 440 * time), "kick": np.exp(-20 * (time % 0.5)) * np.sin(2 * np.pi * 60 * time)}
+    kick = np.exp(-20 * (time % 0.5)) * np.sin(2 * np.pi * 60 * time)
+    stems = {"lead": np.sin(2 * np.pi * 440 * time)[None], "kick": kick[None]}
     parts = {"kick": Part("kick", 0, (Note(0.0, 0.1, 36, 100), Note(0.5, 0.1, 36, 100)), 128)}
     sound = produce(stems, parts, studio, pump=6.0, rng=rng)
-    assert sound.shape == time.shape
+    assert sound.shape == (1, time.size)
     assert 0.01 < np.abs(sound).max() <= 1.0
 
 
 def test_the_sixties_have_less_treble_than_the_eighties() -> None:
-    noise = np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE)
+    noise = np.random.default_rng(0).standard_normal((1, 2 * SAMPLE_RATE))
     treble = {}
     for era in ("60s", "80s"):
         rng = np.random.default_rng(1)
         sound = produce({"lead": noise}, {}, draw_studio(era, rng=rng), pump=0.0, rng=rng)
-        spectrum = np.abs(np.fft.rfft(sound)) ** 2
-        hz = np.fft.rfftfreq(sound.size, 1 / SAMPLE_RATE)
+        spectrum = np.abs(np.fft.rfft(sound[0])) ** 2
+        hz = np.fft.rfftfreq(sound.shape[1], 1 / SAMPLE_RATE)
         treble[era] = spectrum[hz > 7000].sum() / spectrum.sum()
     assert treble["60s"] < treble["80s"] / 3

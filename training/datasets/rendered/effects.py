@@ -1,6 +1,7 @@
 """The machines of a studio: filters, saturation, compression, reverberation, noise. `production` chains them.
 
-Every function takes a sound of shape (channels, samples), full scale 1, and returns a new one of the same shape.
+Every function takes a sound of shape (channels, samples), full scale 1, and returns a new one of the same shape. Those
+that `varied` calls too, which is mono and of half the rate, take the rate as an argument.
 """
 
 import numpy as np
@@ -12,9 +13,10 @@ from training.datasets.rendered.synthesis import SAMPLE_RATE
 
 Sound = NDArray[np.float64]
 
-BLOCK = 128  # samples between two readings of the compressor's level, 2.9 ms
+BLOCK_SECONDS = 128 / 44_100  # between two readings of the compressor's level
 ATTACK_SECONDS, RELEASE_SECONDS = 0.008, 0.160
-LOOKAHEAD = 220  # samples, 5 ms
+LOOKAHEAD_SECONDS = 220 / 44_100
+HIGHEST_CUT = 0.475  # of the rate: a filter's edge must lie below half of it
 WOW_HZ, FLUTTER_HZ = 0.6, 6.3
 
 
@@ -28,20 +30,22 @@ def mean_level(sound: Sound) -> float:
     return float(10 * np.log10(np.mean(sound**2) + 1e-12))
 
 
-def band(sound: Sound, *, low: float, high: float, order: int = 2) -> Sound:
-    """Keeps what lies between two frequencies in Hz."""
-    low_cut = signal.butter(order, low, "highpass", fs=SAMPLE_RATE, output="sos")
-    high_cut = signal.butter(order, min(high, 0.45 * SAMPLE_RATE), "lowpass", fs=SAMPLE_RATE, output="sos")
+def band(
+    sound: Sound, *, low: float, high: float, order: int = 2, high_order: int | None = None, rate: int = SAMPLE_RATE
+) -> Sound:
+    """Keeps what lies between two frequencies in Hz; the upper edge may be of another order than the lower."""
+    low_cut = signal.butter(order, low, "highpass", fs=rate, output="sos")
+    high_cut = signal.butter(high_order or order, min(high, HIGHEST_CUT * rate), "lowpass", fs=rate, output="sos")
     return np.asarray(signal.sosfilt(np.vstack([low_cut, high_cut]), sound, axis=1))
 
 
-def shelf(sound: Sound, *, hz: float, gain: float, is_high: bool) -> Sound:
+def shelf(sound: Sound, *, hz: float, gain: float, is_high: bool, rate: int = SAMPLE_RATE) -> Sound:
     """Raises or lowers all below (or, `is_high`, above) a frequency by `gain` dB.
 
     Source: R. Bristow-Johnson's cookbook formulae for biquad filters, shelf slope 1.
     """
     amplitude = 10 ** (gain / 40)
-    omega = 2 * np.pi * hz / SAMPLE_RATE
+    omega = 2 * np.pi * hz / rate
     side = -1.0 if is_high else 1.0
     alpha = np.sin(omega) / 2 * np.sqrt(2.0)
     up, down, cosine = amplitude + 1, amplitude - 1, np.cos(omega)
@@ -63,29 +67,33 @@ def saturate(sound: Sound, *, drive: float) -> Sound:
     return np.asarray(driven * decibels(before - mean_level(driven)))
 
 
-def compress(sound: Sound, *, threshold: float, ratio: float) -> Sound:
+def compress(
+    sound: Sound, *, threshold: float, ratio: float, attack: float = ATTACK_SECONDS, rate: int = SAMPLE_RATE
+) -> Sound:
     """Lowers what exceeds the threshold (dB against the mean level), both channels alike."""
+    block = round(BLOCK_SECONDS * rate)
     power = (sound**2).mean(axis=0)
-    blocks = -(-power.size // BLOCK)
-    padded = np.pad(power, (0, blocks * BLOCK - power.size)).reshape(blocks, BLOCK)
+    blocks = -(-power.size // block)
+    padded = np.pad(power, (0, blocks * block - power.size)).reshape(blocks, block)
     excess = np.maximum(10 * np.log10(padded.mean(axis=1) + 1e-12) - mean_level(sound) - threshold, 0.0)
     wished = -(1 - 1 / ratio) * excess
-    attack, release = (1 - np.exp(-BLOCK / SAMPLE_RATE / seconds) for seconds in (ATTACK_SECONDS, RELEASE_SECONDS))
+    attack, release = (1 - np.exp(-block / rate / seconds) for seconds in (attack, RELEASE_SECONDS))
     gains = np.empty(blocks)
     gain = 0.0
     for number, wish in enumerate(wished):
         gain += (attack if wish < gain else release) * (wish - gain)
         gains[number] = gain
-    curve = np.interp(np.arange(power.size), (np.arange(blocks) + 0.5) * BLOCK, gains)
+    curve = np.interp(np.arange(power.size), (np.arange(blocks) + 0.5) * block, gains)
     return np.asarray(sound * 10 ** (curve / 20))
 
 
-def limit(sound: Sound, *, ceiling: float) -> Sound:
+def limit(sound: Sound, *, ceiling: float, rate: int = SAMPLE_RATE) -> Sound:
     """Turns peaks down so that no sample exceeds `ceiling`, looking ahead 5 ms: no clipping, no clicks."""
-    peaks = ndimage.maximum_filter1d(np.abs(sound).max(axis=0), size=2 * LOOKAHEAD + 1)
+    lookahead = round(LOOKAHEAD_SECONDS * rate)
+    peaks = ndimage.maximum_filter1d(np.abs(sound).max(axis=0), size=2 * lookahead + 1)
     gain = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
     # The mean of gains that each already respect every peak within reach respects it too.
-    return np.asarray(sound * ndimage.uniform_filter1d(gain, size=LOOKAHEAD))
+    return np.asarray(sound * ndimage.uniform_filter1d(gain, size=lookahead))
 
 
 def impulse_response(room: Room, rng: np.random.Generator) -> Sound:
@@ -116,10 +124,10 @@ def gated_burst(rng: np.random.Generator) -> Sound:
     return np.asarray(burst / np.sqrt((burst**2).sum(axis=1, keepdims=True)))
 
 
-def bend_time(sound: Sound, delays: Sound) -> Sound:
+def bend_time(sound: Sound, delays: Sound, *, rate: int = SAMPLE_RATE) -> Sound:
     """Reads each channel late by its own curve of delays in seconds, shape (channels or 1, samples)."""
     samples = np.arange(sound.shape[1], dtype=np.float64)
-    late = np.broadcast_to(delays * SAMPLE_RATE, sound.shape)
+    late = np.broadcast_to(delays * rate, sound.shape)
     return np.stack([np.interp(samples - shift, samples, channel) for channel, shift in zip(sound, late, strict=True)])
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from training.datasets.rendered.arrangement import arrange
 from training.datasets.rendered.composition import Composition, compose
+from training.datasets.rendered.effects import Sound as Waveform
 from training.datasets.rendered.genres import GENRES, Genre
 from training.datasets.rendered.moods import Mood
 from training.datasets.rendered.performance import DRUM_BANK, FADE, Sound, play, seconds_at
@@ -17,7 +18,6 @@ from training.datasets.varied.grooves import GROOVES, LIKE, STRAIGHT, SWINGING, 
 from training.datasets.varied.moods import vary_mood
 from training.datasets.varied.players import Studios, sound_parts
 from training.datasets.varied.studio import SAMPLE_RATE, produce
-from training.datasets.varied.studio import Sound as Waveform
 from training.datasets.varied.studios import DECADES, draw_studio
 
 FADE_SECONDS = 0.8
@@ -57,7 +57,7 @@ def make_piece(
         playing: Draws everything else.
 
     Returns:
-        Mono sound at `studio.SAMPLE_RATE`, 11 to 17 seconds, no sample above 1.
+        Mono sound, `(1, samples)` at `studio.SAMPLE_RATE`, 11 to 17 seconds, no sample above 1.
 
     Raises:
         PlayingError: If MMA fails.
@@ -74,7 +74,7 @@ def make_piece(
     stems = sound_parts(parts, factors.instrument, studios, seconds=seconds + FADE, rng=playing)
     sound = produce(stems, parts, draw_studio(factors.era, rng=playing), pump=genre.pump, rng=playing)
     fade = round(FADE_SECONDS * SAMPLE_RATE)
-    sound[-fade:] *= np.linspace(1.0, 0.0, fade)
+    sound[:, -fade:] *= np.linspace(1.0, 0.0, fade)
     return sound
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
+from training.datasets.rendered.effects import Sound
 from training.datasets.rendered.performance import DRUM_BANK
 from training.datasets.rendered.score import DRUM_ROLES, Note, Part
 from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.varied.families import FAMILIES
-from training.datasets.varied.studio import SAMPLE_RATE, Sound
+from training.datasets.varied.studio import SAMPLE_RATE
 
 STANDARD_KIT = 0
 LOWEST_KEY, HIGHEST_KEY = 12, 115
@@ -56,7 +57,7 @@ def sound_parts(
         rng: Of soundfonts, sizes and doublings.
 
     Returns:
-        Role to stem, `(samples,)`; a part of which nothing is heard is left out.
+        Role to stem, `(1, samples)`; a part of which nothing is heard is left out.
     """
     fonts = studios.soundfonts
     band, drums = (fonts[int(rng.integers(len(fonts)))] for _ in range(2))
@@ -87,7 +88,7 @@ def _resized(part: Part, font: Soundfont, semitones: float, *, seconds: float) -
     """The part as it stands, by an instrument that is smaller by so many semitones (larger if negative)."""
     samples = round(seconds * SAMPLE_RATE)
     if not semitones:
-        return np.asarray(font.sound(part, seconds=seconds).mean(axis=0)[:samples])
+        return np.asarray(font.sound(part, seconds=seconds).mean(axis=0, keepdims=True)[:, :samples])
     # Read faster by this factor, what is played so many semitones lower and so much slower is in place again.
     ratio = Fraction(2 ** (semitones / 12)).limit_denominator(LARGEST_DENOMINATOR)
     faster = float(ratio)
@@ -101,6 +102,6 @@ def _resized(part: Part, font: Soundfont, semitones: float, *, seconds: float) -
         )
         for note in part.notes
     )
-    slow = font.sound(replace(part, notes=notes), seconds=seconds * faster).mean(axis=0)
-    fast = signal.resample_poly(slow, ratio.denominator, ratio.numerator)[:samples]
-    return np.pad(fast, (0, samples - fast.size))
+    slow = font.sound(replace(part, notes=notes), seconds=seconds * faster).mean(axis=0, keepdims=True)
+    fast = signal.resample_poly(slow, ratio.denominator, ratio.numerator, axis=1)[:, :samples]
+    return np.pad(fast, ((0, 0), (0, samples - fast.shape[1])))

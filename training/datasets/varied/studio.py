@@ -1,19 +1,20 @@
 """Stems mixed, mastered and sent through a codec. Input from `band`, output to `varied_set`.
 
-All sound is mono, `(samples,)` float64 at `SAMPLE_RATE`. Besides the decade's own studio every piece gets what says
-nothing of its decade: levels, a little of anybody's equaliser, loudness.
+All sound is mono, `(1, samples)` float64 at `SAMPLE_RATE`. The machines are those of `rendered.effects` where it has
+them. Besides the decade's own studio every piece gets what says nothing of its decade: levels, a little of anybody's
+equaliser, loudness.
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from training.datasets.rendered import effects
+from training.datasets.rendered.effects import Sound, decibels, mean_level
 from training.datasets.rendered.score import DRUM_ROLES, Note, Part
 from training.datasets.varied.studios import Studio
-
-Sound = NDArray[np.float64]
 
 SAMPLE_RATE = 22_050
 
@@ -33,18 +34,11 @@ LEVEL_SPREAD = 2.0
 UNSENT = frozenset({"bass", "kick"})
 QUIETEST, LOUDEST = -26.0, -9.0  # mean level of a finished piece, dB of full scale
 NO_GATE, NO_HISS = -40.0, -70.0
-BLOCK = 64  # samples that share the compressor's gain
-LOOKAHEAD = 110  # samples, 5 ms
+ATTACK_SECONDS = 0.006
 
-
-def decibels(level: float) -> float:
-    """The factor by which a sound of `level` dB is multiplied."""
-    return float(10 ** (level / 20))
-
-
-def mean_level(sound: Sound) -> float:
-    """Root mean square in dB; -120 for silence."""
-    return float(10 * np.log10(np.mean(sound**2) + 1e-12))
+_band = partial(effects.band, rate=SAMPLE_RATE)
+_limited = partial(effects.limit, rate=SAMPLE_RATE)
+_shelf = partial(effects.shelf, rate=SAMPLE_RATE)
 
 
 def produce(
@@ -62,8 +56,8 @@ def produce(
     Returns:
         No sample above 1.
     """
-    samples = next(iter(stems.values())).size
-    dry, sent = np.zeros(samples), np.zeros(samples)
+    samples = next(iter(stems.values())).shape[1]
+    dry, sent = np.zeros((1, samples)), np.zeros((1, samples))
     ducking = _ducking(parts["kick"].notes, samples, depth=pump) if pump and "kick" in parts else None
     for role, stem in stems.items():
         sound = _balanced(stem, role, rng)
@@ -83,7 +77,7 @@ def produce(
 
 def _balanced(stem: Sound, role: str, rng: np.random.Generator) -> Sound:
     """At the role's level by its loud moments, whatever the soundfont's own."""
-    power = ndimage.uniform_filter1d(stem**2, round(0.05 * SAMPLE_RATE))[:: round(0.025 * SAMPLE_RATE)]
+    power = ndimage.uniform_filter1d(stem[0] ** 2, round(0.05 * SAMPLE_RATE))[:: round(0.025 * SAMPLE_RATE)]
     if role in DRUM_ROLES:
         loud = float(np.percentile(power, 98))
     else:
@@ -94,113 +88,57 @@ def _balanced(stem: Sound, role: str, rng: np.random.Generator) -> Sound:
 
 
 def _mastered(sound: Sound, studio: Studio, rng: np.random.Generator) -> Sound:
-    sound = _compressed(sound, threshold=studio.threshold, ratio=studio.ratio)
+    samples = sound.shape[1]
+    sound = effects.compress(
+        sound, threshold=studio.threshold, ratio=studio.ratio, attack=ATTACK_SECONDS, rate=SAMPLE_RATE
+    )
     if studio.drive > 0.05:
-        sound = _saturated(sound, drive=studio.drive)
+        sound = effects.saturate(sound, drive=studio.drive)
     if studio.wow:
         sound = _wavering(sound, depth=studio.wow, rng=rng)
     sound = _shelf(sound, hz=130.0, gain=studio.low_shelf, is_high=False)
     sound = _shelf(sound, hz=4000.0, gain=studio.high_shelf, is_high=True)
     sound = _peak(sound, hz=2200.0, gain=studio.presence)
     sound = _peak(sound, hz=float(rng.uniform(150, 6000)), gain=float(rng.normal(0, 1.5)))
-    sound = _band(sound, low=studio.low_cut, high=studio.high_cut, order=max(round(studio.slope), 1))
+    sound = _band(sound, low=studio.low_cut, high=studio.high_cut, high_order=max(round(studio.slope), 1))
     level = decibels(mean_level(sound))
     if studio.hiss > NO_HISS:
-        sound = sound + _hiss(sound.size, rng) * level * decibels(studio.hiss)
+        sound = sound + _hiss(samples, rng) * level * decibels(studio.hiss)
     if studio.crackle > 0:
-        sound = sound + _crackle(sound.size, per_second=studio.crackle, rng=rng) * level * 0.35
+        sound = sound + _crackle(samples, per_second=studio.crackle, rng=rng) * level * 0.35
     sound = _limited(sound, ceiling=decibels(mean_level(sound) + studio.crest))
     sound = sound * decibels(float(rng.uniform(QUIETEST, LOUDEST)) - mean_level(sound))
     return _limited(sound, ceiling=0.9)
 
 
-def _band(sound: Sound, *, low: float, high: float, order: int) -> Sound:
-    low_cut = signal.butter(2, low, "highpass", fs=SAMPLE_RATE, output="sos")
-    high_cut = signal.butter(order, min(high, 0.475 * SAMPLE_RATE), "lowpass", fs=SAMPLE_RATE, output="sos")
-    return np.asarray(signal.sosfilt(np.vstack([low_cut, high_cut]), sound))
-
-
-def _biquad(sound: Sound, numerator: list[float], denominator: list[float]) -> Sound:
-    first = denominator[0]
-    return np.asarray(signal.lfilter(np.array(numerator) / first, np.array(denominator) / first, sound))
-
-
-def _shelf(sound: Sound, *, hz: float, gain: float, is_high: bool) -> Sound:
-    """Source: R. Bristow-Johnson's cookbook formulae, shelf slope 1."""
-    amplitude = 10 ** (gain / 40)
-    omega = 2 * np.pi * hz / SAMPLE_RATE
-    side = -1.0 if is_high else 1.0
-    up, down, cosine = amplitude + 1, amplitude - 1, np.cos(omega)
-    root = 2 * np.sqrt(amplitude) * np.sin(omega) / 2 * np.sqrt(2.0)
-    return _biquad(
-        sound,
-        [
-            amplitude * (up - side * down * cosine + root),
-            2 * side * amplitude * (down - side * up * cosine),
-            amplitude * (up - side * down * cosine - root),
-        ],
-        [up + side * down * cosine + root, -2 * side * (down + side * up * cosine), up + side * down * cosine - root],
-    )
-
-
 def _peak(sound: Sound, *, hz: float, gain: float, q: float = 0.9) -> Sound:
-    """Source: the same."""
+    """Source: R. Bristow-Johnson's cookbook formulae for biquad filters."""
     amplitude = 10 ** (gain / 40)
     omega = 2 * np.pi * hz / SAMPLE_RATE
     alpha, cosine = np.sin(omega) / (2 * q), np.cos(omega)
-    return _biquad(
-        sound,
-        [1 + alpha * amplitude, -2 * cosine, 1 - alpha * amplitude],
-        [1 + alpha / amplitude, -2 * cosine, 1 - alpha / amplitude],
-    )
-
-
-def _saturated(sound: Sound, *, drive: float) -> Sound:
-    before = mean_level(sound)
-    driven = np.tanh(drive / (4 * decibels(before)) * sound)
-    return np.asarray(driven * decibels(before - mean_level(driven)))
-
-
-def _compressed(sound: Sound, *, threshold: float, ratio: float) -> Sound:
-    """Lowers what exceeds the threshold (dB against the mean level); 6 ms to come, 160 ms to go."""
-    blocks = -(-sound.size // BLOCK)
-    padded = np.pad(sound**2, (0, blocks * BLOCK - sound.size)).reshape(blocks, BLOCK)
-    excess = np.maximum(10 * np.log10(padded.mean(axis=1) + 1e-12) - mean_level(sound) - threshold, 0.0)
-    wished = -(1 - 1 / ratio) * excess
-    attack, release = (1 - np.exp(-BLOCK / SAMPLE_RATE / seconds) for seconds in (0.006, 0.16))
-    gains = np.empty(blocks)
-    gain = 0.0
-    for number, wish in enumerate(wished):
-        gain += (attack if wish < gain else release) * (wish - gain)
-        gains[number] = gain
-    curve = np.interp(np.arange(sound.size), (np.arange(blocks) + 0.5) * BLOCK, gains)
-    return np.asarray(sound * 10 ** (curve / 20))
-
-
-def _limited(sound: Sound, *, ceiling: float) -> Sound:
-    peaks = ndimage.maximum_filter1d(np.abs(sound), size=2 * LOOKAHEAD + 1)
-    gain = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
-    return np.asarray(sound * ndimage.uniform_filter1d(gain, size=LOOKAHEAD))
+    numerator = np.array([1 + alpha * amplitude, -2 * cosine, 1 - alpha * amplitude])
+    denominator = np.array([1 + alpha / amplitude, -2 * cosine, 1 - alpha / amplitude])
+    return np.asarray(signal.lfilter(numerator / denominator[0], denominator / denominator[0], sound, axis=1))
 
 
 def _convolved(sound: Sound, response: Sound) -> Sound:
-    return np.asarray(signal.oaconvolve(sound, response)[: sound.size])
+    return np.asarray(signal.oaconvolve(sound, response, axes=1)[:, : sound.shape[1]])
 
 
 def _room(studio: Studio, rng: np.random.Generator) -> Sound:
     """Decaying noise of unit energy."""
     time = np.arange(round(studio.room_seconds * 1.1 * SAMPLE_RATE)) / SAMPLE_RATE
-    tail = rng.standard_normal(time.size) * 10 ** (-3 * time / studio.room_seconds)
-    tail = _band(tail, low=studio.room_low, high=studio.room_high, order=2)
-    return np.pad(tail / np.sqrt((tail**2).sum()), (round(studio.room_before * SAMPLE_RATE), 0))
+    tail = rng.standard_normal((1, time.size)) * 10 ** (-3 * time / studio.room_seconds)
+    tail = _band(tail, low=studio.room_low, high=studio.room_high)
+    return np.pad(tail / np.sqrt((tail**2).sum()), ((0, 0), (round(studio.room_before * SAMPLE_RATE), 0)))
 
 
 def _gated_burst(rng: np.random.Generator) -> Sound:
     """Noise that stands for about a quarter of a second and breaks off."""
     seconds = float(rng.uniform(0.16, 0.32))
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    burst = rng.standard_normal(time.size) * np.minimum(1.0, time / 0.008) * (1 - 0.35 * time / seconds)
-    burst = _band(burst, low=300.0, high=7500.0, order=2)
+    burst = rng.standard_normal((1, time.size)) * np.minimum(1.0, time / 0.008) * (1 - 0.35 * time / seconds)
+    burst = _band(burst, low=300.0, high=7500.0)
     return np.asarray(burst / np.sqrt((burst**2).sum()))
 
 
@@ -215,39 +153,34 @@ def _ducking(kicks: tuple[Note, ...], samples: int, *, depth: float) -> Sound:
     return np.asarray(10.0 ** (-depth * down / 20))
 
 
-def _late(sound: Sound, delays: Sound) -> Sound:
-    """Read late by a curve of delays in seconds."""
-    samples = np.arange(sound.size, dtype=np.float64)
-    return np.asarray(np.interp(samples - delays * SAMPLE_RATE, samples, sound))
-
-
 def _chorus(sound: Sound, *, depth: float) -> Sound:
-    time = np.arange(sound.size) / SAMPLE_RATE
-    return np.asarray(0.72 * (sound + _late(sound, 0.012 + depth * np.sin(2 * np.pi * 0.7 * time))))
+    time = np.arange(sound.shape[1]) / SAMPLE_RATE
+    late = effects.bend_time(sound, 0.012 + depth * np.sin(2 * np.pi * 0.7 * time), rate=SAMPLE_RATE)
+    return np.asarray(0.72 * (sound + late))
 
 
 def _wavering(sound: Sound, *, depth: float, rng: np.random.Generator) -> Sound:
     """Speed swings by `depth` slowly, and a little quickly."""
-    time = np.arange(sound.size) / SAMPLE_RATE
-    delays = np.zeros(sound.size)
+    time = np.arange(sound.shape[1]) / SAMPLE_RATE
+    delays = np.zeros(time.size)
     for hz, share in ((float(rng.uniform(0.4, 1.2)), 1.0), (float(rng.uniform(5, 9)), 0.3)):
         # A delay of d / (2 pi f) at f Hz changes the speed by d at most.
         swing = 1 + np.sin(2 * np.pi * hz * time + rng.uniform(0, 2 * np.pi))
         delays += share * depth / (2 * np.pi * hz) * swing
-    return _late(sound, delays)
+    return effects.bend_time(sound, delays, rate=SAMPLE_RATE)
 
 
 def _hiss(samples: int, rng: np.random.Generator) -> Sound:
-    noise = _band(rng.standard_normal(samples), low=400.0, high=9000.0, order=1)
+    noise = _band(rng.standard_normal((1, samples)), low=400.0, high=9000.0, high_order=1)
     return np.asarray(noise / np.sqrt(np.mean(noise**2)))
 
 
 def _crackle(samples: int, *, per_second: float, rng: np.random.Generator) -> Sound:
     """Clicks of a worn disc; the loudest reach 1."""
-    clicks = np.zeros(samples)
+    clicks = np.zeros((1, samples))
     count = int(rng.poisson(per_second * samples / SAMPLE_RATE))
     places = rng.integers(0, samples, size=count)
-    clicks[places] = rng.choice((-1.0, 1.0), size=count) * rng.pareto(2.5, size=count).clip(0.05, 3.0)
-    clicks = _band(clicks, low=700.0, high=6000.0, order=1)
+    clicks[0, places] = rng.choice((-1.0, 1.0), size=count) * rng.pareto(2.5, size=count).clip(0.05, 3.0)
+    clicks = _band(clicks, low=700.0, high=6000.0, high_order=1)
     peak = np.abs(clicks).max()
     return np.asarray(clicks / peak if peak > 0 else clicks)
