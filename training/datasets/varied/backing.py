@@ -11,7 +11,6 @@ from pathlib import Path
 from tinysoundfont import midi
 
 from training.datasets.accompanied.band import accompany
-from training.datasets.rendered.arrangement import CYMBALS, DRUM_PITCHES, HAND_PERCUSSION
 from training.datasets.rendered.composition import BEATS, Bar, Composition
 from training.datasets.rendered.score import Note, without_overlaps
 
@@ -36,9 +35,10 @@ DRUM_CHANNEL = 9
 BASS_PROGRAMS = range(32, 40)
 # A bass that lies higher than this on average, or plays chords, is a figure on a chord instrument.
 HIGHEST_BASS = 52.0
-# Kit keys of each role, beyond those that `arrangement` uses.
-KICKS, SNARES, CRASHES, PERCUSSION_FROM = frozenset({35, 36}), frozenset({37, 38, 39, 40}), frozenset({49, 57, 55}), 54
-KIT_CYMBALS = frozenset({42, 44, 46, 51, 53, 59})
+# General-MIDI keys of a drum kit, by the role in which they are mixed.
+KICKS, SNARES = frozenset({35, 36}), frozenset({37, 38, 39, 40})
+CRASHES, CYMBALS = frozenset({49, 55, 57}), frozenset({42, 44, 46, 51, 53, 59})
+PERCUSSION_FROM = 54
 DRUM_HIT_SECONDS = 0.12
 SHORTEST = 0.05
 
@@ -94,13 +94,11 @@ def _is_bass(program: int, notes: list[Note]) -> bool:
 
 
 def _drum_role(key: int) -> str:
-    for role, keys in (("kick", KICKS), ("crash", CRASHES), ("cymbals", KIT_CYMBALS), ("snare", SNARES)):
+    for role, keys in (("kick", KICKS), ("crash", CRASHES), ("cymbals", CYMBALS), ("snare", SNARES)):
         if key in keys:
             return role
-    named = {DRUM_PITCHES[name] for name in HAND_PERCUSSION}
-    if key in named or key >= PERCUSSION_FROM:
-        return "percussion"
-    return "cymbals" if key in {DRUM_PITCHES[name] for name in CYMBALS} else "snare"
+    # What lies between is toms, which are mixed with the snare.
+    return "percussion" if key >= PERCUSSION_FROM else "snare"
 
 
 def _source(composition: Composition, groove: str, seed: int) -> str:
