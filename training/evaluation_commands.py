@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from training.evaluation.suite import Measured
+    from training.evaluation.triplets import Triplets
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -213,7 +214,7 @@ def _write(measured: "Measured", folder: Path, triplets: Path | None, console: "
     """Write all there is to read, and say what was written and what could not be measured."""
     from training.evaluation.evaluation import write_evaluation
     from training.evaluation.report import write_report
-    from training.evaluation.triplet_files import write_triplets
+    from training.evaluation.triplet_files import triplet_file_name, write_triplets
 
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / EVALUATION_FILE]
@@ -221,14 +222,13 @@ def _write(measured: "Measured", folder: Path, triplets: Path | None, console: "
     written += write_report(measured.evaluation, measured.tracks, folder, seed=seed)
     if triplets is not None:
         triplets.mkdir(parents=True, exist_ok=True)
-        kinds = {"tag-triplets": [each for each in measured.triplets if each.notion is not None]}
+        kinds: dict[str, list[Triplets]] = {}
         for each in measured.triplets:
-            if each.notion is None:
-                kinds["-".join(f"track triplets {each.variant or ''}".split())] = [each]
+            name = triplet_file_name(of_excerpts=each.notion is None, variant=each.variant)
+            kinds.setdefault(name, []).append(each)
         for name, asked in kinds.items():
-            if asked:
-                write_triplets(asked, measured.tracks, triplets / f"{name}.csv")
-                written.append(triplets / f"{name}.csv")
+            write_triplets(asked, measured.tracks, triplets / name)
+            written.append(triplets / name)
     for note in measured.notes:
         console.print(f"note: {note}")
     for path in written:

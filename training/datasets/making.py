@@ -6,6 +6,7 @@ The `*_set` modules plan pieces and say how one is made.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -84,8 +85,8 @@ def make_set(
             on_piece()
     else:
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=prepare) as pool:
-            for future in [pool.submit(_make_whole, make, piece, path) for piece, path in todo]:
-                future.result()
+            # Not `submit`: if a piece fails, `map` makes none of those that wait.
+            for _ in pool.map(partial(_make_whole, make), *zip(*todo, strict=True)):
                 on_piece()
     gathering = Gathering(folder)
     for piece, place in zip(planned, places, strict=True):

@@ -10,39 +10,58 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from index.vector_index import Positions
 from training.evaluation.bootstrap import Bootstrap
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import EvaluationError, Figure, Similarity, Task
-from training.evaluation.points import Complete, Points, spaces_of, track_points
+from training.evaluation.points import Complete, Points, row_blocks, spaces_of, track_points
 
 SAME_ALBUM = "among the album"
 OTHER_ALBUMS = "without the album"
 METRIC = "R@1"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ArtistQueries:
     """Tracks to ask about, and what may be found.
 
     Attributes:
         variant: None, `SAME_ALBUM` or `OTHER_ALBUMS`.
+        artist: `(n,)`: each track's artist as a number, -1 where unknown.
+        album: `(n,)`: the same of its album.
         queries: `(q,)` positions.
-        gallery: `(q, n)`: which tracks a query may find. Never itself.
-        is_right: `(q, n)`: which of those are by its artist; at least one.
+        chance: What a random order gives: the mean share of a query's gallery that is right.
     """
 
     variant: str | None
+    artist: NDArray[np.int64]
+    album: NDArray[np.int64]
     queries: NDArray[np.int64]
-    gallery: NDArray[np.bool_]
-    is_right: NDArray[np.bool_]
+    chance: float
 
     def __len__(self) -> int:
         return len(self.queries)
 
-    @property
-    def chance(self) -> float:
-        """What a random order gives: the mean share of the gallery that is right."""
-        return float((self.is_right.sum(axis=1) / self.gallery.sum(axis=1)).mean())
+    def masks(self, rows: Positions) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which tracks some of the tracks may find, never themselves, and which of those are by their artist.
+
+        Args:
+            rows: k positions of tracks; ask for a few at a time.
+
+        Returns:
+            Gallery and right finds, `(k, n)` each.
+        """
+        return _masks(self.artist, self.album, self.variant, rows)
+
+
+def _masks(
+    artist: NDArray[np.int64], album: NDArray[np.int64], variant: str | None, rows: Positions
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    gallery = rows[:, None] != np.arange(len(artist))
+    if variant is not None:
+        gallery &= (album[rows, None] == album) if variant == SAME_ALBUM else (album[rows, None] != album)
+        gallery &= (album[rows] >= 0)[:, None]
+    return gallery, gallery & (artist[rows, None] == artist) & (artist[rows] >= 0)[:, None]
 
 
 def artist_queries(artists: Sequence[str], albums: Sequence[str]) -> list[ArtistQueries]:
@@ -61,27 +80,28 @@ def artist_queries(artists: Sequence[str], albums: Sequence[str]) -> list[Artist
         Those of the three that have a query.
     """
     artist, album = _numbered(artists), _numbered(albums)
-    is_other = ~np.eye(len(artist), dtype=np.bool_)
-    by_artist = (artist[:, None] == artist) & (artist >= 0)[:, None] & is_other
-    of_album = (album[:, None] == album) & (album >= 0)[:, None]
-    galleries: tuple[tuple[str | None, NDArray[np.bool_]], ...] = (
-        (None, is_other),
-        (SAME_ALBUM, of_album & is_other),
-        (OTHER_ALBUMS, ~of_album & is_other & (album >= 0)[:, None]),
-    )
     asked = []
-    for variant, gallery in galleries:
-        is_right = by_artist & gallery
-        queries = np.flatnonzero(is_right.any(axis=1) & (gallery & ~is_right).any(axis=1))
+    for variant in (None, SAME_ALBUM, OTHER_ALBUMS):
+        right, found = (np.zeros(len(artist), dtype=np.int64) for _ in range(2))
+        for rows in row_blocks(len(artist)):
+            gallery, is_right = _masks(artist, album, variant, np.arange(rows.start, rows.stop))
+            found[rows], right[rows] = gallery.sum(axis=1), is_right.sum(axis=1)
+        queries = np.flatnonzero((right > 0) & (found > right))
         if len(queries):
-            asked.append(ArtistQueries(variant, queries, gallery[queries], is_right[queries]))
+            chance = float((right[queries] / found[queries]).mean())
+            asked.append(ArtistQueries(variant=variant, artist=artist, album=album, queries=queries, chance=chance))
     return asked
 
 
 def finds(points: Points, asked: ArtistQueries) -> NDArray[np.bool_]:
     """Whether what each query finds first is right: `(q,)`. Of equally near tracks, the first in position is found."""
-    similarity = np.where(asked.gallery, points.similarities(asked.queries), -np.inf)
-    return np.take_along_axis(asked.is_right, similarity.argmax(axis=1)[:, None], axis=1)[:, 0]
+    result = np.empty(len(asked), dtype=np.bool_)
+    for block in row_blocks(len(asked)):
+        rows = asked.queries[block]
+        gallery, is_right = asked.masks(rows)
+        similarity = np.where(gallery, points.similarities(rows), -np.inf)
+        result[block] = np.take_along_axis(is_right, similarity.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return result
 
 
 def artist_figures(

@@ -164,22 +164,23 @@ def _drawn(findings: Findings, tracks: EmbeddedTracks, settings: SuiteSettings) 
 
 
 def _read(findings: Findings, tracks: EmbeddedTracks, files: Sequence[Path]) -> tuple[Triplets, ...]:
-    """The triplets of all files, those of one notion together."""
-    sets: dict[str | None, list[Triplets]] = {}
+    """The triplets of all files, those of one notion and variant together."""
+    sets: dict[tuple[str | None, str | None], list[Triplets]] = {}
     for path in files:
         content = read_triplets(path, tracks)
         if content.left_out:
             findings.note(f"{path.name}: {content.left_out} triplets left out, of tracks or excerpts that are not here")
         for each in content.triplets:
-            sets.setdefault(each.notion, []).append(each)
+            sets.setdefault((each.notion, each.variant), []).append(each)
     return tuple(
         Triplets(
             anchor=np.concatenate([each.anchor for each in same]),
             positive=np.concatenate([each.positive for each in same]),
             negative=np.concatenate([each.negative for each in same]),
             notion=notion,
+            variant=variant,
         )
-        for notion, same in sets.items()
+        for (notion, variant), same in sets.items()
     )
 
 

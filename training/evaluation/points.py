@@ -67,8 +67,7 @@ class Points:
 
     def blocks(self) -> Iterator[slice]:
         """All rows, as many at a time as `similarities` should be asked for."""
-        for start in range(0, len(self), _ROWS_AT_A_TIME):
-            yield slice(start, min(start + _ROWS_AT_A_TIME, len(self)))
+        return row_blocks(len(self))
 
     @cached_property
     def _centred(self) -> Vectors:
@@ -80,6 +79,12 @@ class Points:
     def _squares(self) -> Vectors:
         squares: Vectors = np.einsum("ij,ij->i", self._centred, self._centred)
         return squares
+
+
+def row_blocks(n: int) -> Iterator[slice]:
+    """n rows, as many at a time as each may be compared with all points."""
+    for start in range(0, n, _ROWS_AT_A_TIME):
+        yield slice(start, min(start + _ROWS_AT_A_TIME, n))
 
 
 def spaces_of(subspaces: Subspaces) -> tuple[str | None, ...]:

@@ -1,7 +1,8 @@
 """Triplets as a CSV file, so that others can answer the same ones. `triplets` draws and answers them.
 
 Two kinds of file, told apart by their header: `notion,anchor_id,positive_id,negative_id` of tracks, and
-`anchor_id,anchor_start_seconds,positive_id,...` of excerpts. Ids are the data set's.
+`anchor_id,anchor_start_seconds,positive_id,...` of excerpts. Ids are the data set's. Which variant of track triplets a
+file of excerpts holds is told by its name, as `triplet_file_name` gives it; under any other name they are plain ones.
 """
 
 import csv
@@ -13,7 +14,7 @@ import numpy as np
 
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import EvaluationError
-from training.evaluation.triplets import Triplets
+from training.evaluation.triplets import SAME_ALBUM, WITHIN_STRETCH, Triplets
 
 _ROLES = ("anchor", "positive", "negative")
 _OF_TRACKS = ("notion", *(f"{role}_id" for role in _ROLES))
@@ -21,6 +22,12 @@ _OF_EXCERPTS = tuple(f"{role}_{what}" for role in _ROLES for what in ("id", "sta
 
 # A track's id and, for an excerpt, where it starts: to the millisecond, whichever way a file rounds.
 _Place = tuple[str, int | None]
+
+
+def triplet_file_name(*, of_excerpts: bool, variant: str | None = None) -> str:
+    """What a file of triplets is called: `tag-triplets.csv`, `track-triplets.csv`, `track-triplets-same-album.csv`."""
+    words = ["track triplets" if of_excerpts else "tag triplets", variant or ""]
+    return "-".join(" ".join(words).split()) + ".csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +102,12 @@ def read_triplets(path: Path, tracks: EmbeddedTracks) -> TripletFile:
     kept = sum(map(len, found.values()))
     if kept == 0:
         raise EvaluationError(f"{path}: none of its {len(rows)} triplets is of the tracks at hand; is it of this data?")
+    variants = {triplet_file_name(of_excerpts=True, variant=each): each for each in (WITHIN_STRETCH, SAME_ALBUM)}
+    variant = variants.get(path.name) if header == _OF_EXCERPTS else None
     triplets = []
     for notion, positions in found.items():
         anchor, positive, negative = np.array(positions, dtype=np.int64).T
-        triplets.append(Triplets(anchor=anchor, positive=positive, negative=negative, notion=notion))
+        triplets.append(Triplets(anchor=anchor, positive=positive, negative=negative, notion=notion, variant=variant))
     return TripletFile(triplets=tuple(triplets), left_out=len(rows) - kept)
 
 

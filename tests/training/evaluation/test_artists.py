@@ -94,7 +94,7 @@ def test_capitals_and_space_tell_no_artists_apart_and_no_name_is_nobody() -> Non
     asked = artist_queries(("Ana  Rios", "ANA RIOS", "", "", "Berg"), ("",) * 5)
     assert [each.variant for each in asked] == [None]
     assert asked[0].queries.tolist() == [0, 1]
-    assert asked[0].gallery.sum(axis=1).tolist() == [4, 4]
+    assert asked[0].masks(asked[0].queries)[0].sum(axis=1).tolist() == [4, 4]
     assert asked[0].chance == 0.25
 
 
@@ -111,9 +111,20 @@ def test_without_the_album_only_the_artists_other_albums_are_right() -> None:
     artists, albums = ("a", "a", "a", "b", "a", "c"), ("x", "x", "y", "y", "", "z")
     asked = {each.variant: each for each in artist_queries(artists, albums)}[OTHER_ALBUMS]
     assert asked.queries.tolist() == [0, 1, 2]
-    assert np.flatnonzero(asked.gallery[0]).tolist() == [2, 3, 4, 5]
-    assert np.flatnonzero(asked.is_right[0]).tolist() == [2, 4]
-    assert np.flatnonzero(asked.gallery[2]).tolist() == [0, 1, 4, 5]
+    gallery, is_right = asked.masks(asked.queries)
+    assert np.flatnonzero(gallery[0]).tolist() == [2, 3, 4, 5]
+    assert np.flatnonzero(is_right[0]).tolist() == [2, 4]
+    assert np.flatnonzero(gallery[2]).tolist() == [0, 1, 4, 5]
+
+
+def test_many_tracks_are_asked_block_by_block_with_the_same_finds() -> None:
+    tracks = by_artists(600, strength=0.7)
+    points = track_points(tracks, subspace=None, similarity=Similarity.COSINE, complete=Complete.SLICES)
+    for asked in artist_queries(tracks.artists, tracks.albums):
+        gallery, is_right = asked.masks(asked.queries)
+        at_once = np.where(gallery, points.similarities(asked.queries), -np.inf).argmax(axis=1)
+        assert len(asked) > 256
+        assert finds(points, asked).tolist() == is_right[np.arange(len(asked)), at_once].tolist()
 
 
 def test_of_equally_near_tracks_the_first_is_found() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.training.evaluation.made_up_tracks import NOTIONS, part, without_meaning
 from training.evaluation.evaluation import EvaluationError
-from training.evaluation.triplet_files import read_triplets, write_triplets
-from training.evaluation.triplets import tag_triplets, track_triplets
+from training.evaluation.triplet_files import read_triplets, triplet_file_name, write_triplets
+from training.evaluation.triplets import SAME_ALBUM, WITHIN_STRETCH, tag_triplets, track_triplets
 
 TRACKS = without_meaning(60)
 
@@ -32,6 +32,15 @@ def test_triplets_of_excerpts_come_back(tmp_path: Path) -> None:
     assert found.notion is None
     for role in ("anchor", "positive", "negative"):
         np.testing.assert_array_equal(getattr(found, role), getattr(written, role))
+
+
+@pytest.mark.parametrize("variant", [None, WITHIN_STRETCH, SAME_ALBUM])
+def test_the_variant_of_track_triplets_comes_back_by_the_files_name(tmp_path: Path, variant: str | None) -> None:
+    written = track_triplets(TRACKS, 40, np.random.default_rng(0), variant=variant)
+    path = tmp_path / triplet_file_name(of_excerpts=True, variant=variant)
+    write_triplets([written], TRACKS, path)
+    (found,) = read_triplets(path, TRACKS).triplets
+    assert found.variant == variant
 
 
 def test_a_file_is_ids_and_starts_that_others_can_read(tmp_path: Path) -> None:
