@@ -26,11 +26,16 @@ from training.evaluation.suite_settings import SuiteSettings
 from training.evaluation.tag_calibration import own_calibration
 from training.evaluation.tagging import Tagging, own_tagging, prototype_tagging
 from training.evaluation.triplet_files import read_triplets
-from training.evaluation.triplets import Triplets, one_stretch, tag_triplets, track_triplets, triplet_figures
-
-# Of triplets whose tracks are one stretch each, as long as the previews that the paper's are cut from.
-STRETCH_SECONDS = 30.0
-WITHIN_STRETCH, SAME_ALBUM = f"within {STRETCH_SECONDS:g} s", "same album"
+from training.evaluation.triplets import (
+    SAME_ALBUM,
+    STRETCH_SECONDS,
+    WITHIN_STRETCH,
+    Triplets,
+    one_stretch,
+    tag_triplets,
+    track_triplets,
+    triplet_figures,
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,7 +82,7 @@ class Points:
 
 
 def row_blocks(n: int) -> Iterator[slice]:
-    """n rows, as many at a time as each may be compared with all points."""
+    """Rows 0 to n, as many at a time as may be compared with all points."""
     for start in range(0, n, _ROWS_AT_A_TIME):
         yield slice(start, min(start + _ROWS_AT_A_TIME, n))
 

@@ -17,6 +17,10 @@ from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import OWN_SUBSPACES, EvaluationError, Figure, Similarity, Task
 from training.evaluation.points import Complete, Points, excerpt_points, spaces_of, track_points
 
+# Variants of track triplets. A stretch is as long as the previews that the paper's excerpts are cut from.
+STRETCH_SECONDS = 30.0
+WITHIN_STRETCH, SAME_ALBUM = f"within {STRETCH_SECONDS:g} s", "same album"
+
 # A guess is right as often as not.
 _CHANCE = 0.5
 
