@@ -136,12 +136,17 @@ def of_bliss(manifest: Manifest, python: Path | None, features: Path | None) -> 
             known[path] = hear(python, manifest.audio(row))
             if known[path][1]:
                 print(f"bliss-audio: {path}: {known[path][1]}")
-    width = max(len(vector) for vector, _ in known.values() if vector)
-    vectors = np.array([known[path][0] or [np.nan] * width for path in paths], dtype=np.float32)
-    if features is not None:
-        failures = np.array([known[path][1] for path in paths])
-        np.savez(features, paths=np.array(paths), vectors=vectors, failures=failures)
+            if features is not None:
+                failures = np.array([failure for _, failure in known.values()])
+                np.savez(features, paths=np.array(list(known)), vectors=_table(known, list(known)), failures=failures)
+    vectors = _table(known, paths)
     return System("bliss-audio", vectors, Similarity.EUCLIDEAN)
+
+
+def _table(known: dict[str, tuple[list[float] | None, str]], paths: list[str]) -> NDArray[np.float32]:
+    """Features of some tracks, a row each; a track that has none has no numbers."""
+    width = max((len(vector) for vector, _ in known.values() if vector), default=1)
+    return np.array([known[path][0] or [np.nan] * width for path in paths], dtype=np.float32)
 
 
 def hear(python: Path, path: Path) -> tuple[list[float] | None, str]:

@@ -88,7 +88,7 @@ class CalibrationEntry(_Entry):
     """What a tag's probability was held against, and how well it held.
 
     The probability is the mean over a track's excerpts, which is what the service gives. The music must have had no
-    part in the tagger, nor in the scale and offset of its logits.
+    part in the tagger; the error is of tracks that had no part in the scale and offset of its logits either.
 
     Attributes:
         on: What music, such as `rendered pieces of other tunes, players and soundfont`: elsewhere nothing is known.
@@ -97,7 +97,8 @@ class CalibrationEntry(_Entry):
             likelier than its probability says.
         expected_calibration_error: Mean distance of the probability from the share of tracks that have the tag, in
             bins of equal mass.
-        roc_auc: How often a track with the tag has the larger probability of two: 0.5 is chance.
+        roc_auc: How often a track with the tag has the larger probability of two: 0.5 is chance. Scale and offset are
+            those of the bundle, fitted to all of these tracks: one excerpt a track is ranked the same by any.
     """
 
     on: Name

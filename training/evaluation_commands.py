@@ -78,7 +78,11 @@ EVALUATION_FILE = "evaluation.json"
 @click.option("--excerpts-per-track", type=click.IntRange(1), help="Evenly spread. Without it: every one.")
 @click.option("--resamples", default=1_000, show_default=True, type=click.IntRange(1), help="Of the bootstrap.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Decides what chance decides.")
-@click.option("--at-least", type=_FILE, help="TOML of thresholds; fail if a figure does not reach its own.")
+@click.option(
+    "--at-least",
+    type=_FILE,
+    help="TOML of thresholds; fail if a figure does not reach its own, or exceeds its own under `at_most`.",
+)
 @click.option("--work", type=_FOLDER, help="Folder for embeddings, to go on from. Without it: the user's cache folder.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="For everything.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Of the encoder.")

@@ -43,6 +43,9 @@ class ClipTags(HeardTags):
             excerpt_seconds: Length of an excerpt; the last one may end with the clip.
             with_excerpts: Whether each excerpt is wanted.
         """
+        dimensions = tags_by_dimension(tags, heard.tag_probabilities, selection)
+        if not with_excerpts:
+            return cls(dimensions=dimensions, excerpts=None)
         excerpts = [
             HeardExcerpt(
                 start_seconds=round(start, SECONDS_DECIMALS),
@@ -50,9 +53,5 @@ class ClipTags(HeardTags):
                 dimensions=tags_by_dimension(tags, of_excerpt, selection, decimals=EXCERPT_PROBABILITY_DECIMALS),
             )
             for start, of_excerpt in zip(heard.excerpt_starts.tolist(), heard.excerpt_tag_probabilities, strict=True)
-            if with_excerpts
         ]
-        return cls(
-            dimensions=tags_by_dimension(tags, heard.tag_probabilities, selection),
-            excerpts=excerpts if with_excerpts else None,
-        )
+        return cls(dimensions=dimensions, excerpts=excerpts)

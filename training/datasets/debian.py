@@ -6,6 +6,7 @@ artists are found beside each other, and how far one model agrees with another. 
 
 import html
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from training.datasets.debian_package import (
     read_package_list,
     sha256_of,
     unpack,
+    unpack_zip,
 )
 from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
 from training.datasets.manifest import NO_YEAR, Split
@@ -84,6 +86,12 @@ def read_debian(folder: Path, *, debs: Path | None = None, listed: PackageList |
 def _is_there(package: DebianPackage, folder: Path, debs: Path, gathering: Gathering) -> bool:
     """Whether a package's folder is there, after unpacking it where only its file is."""
     if (folder / package.name).is_dir():
+        # Whoever unpacked it by other means left the archive within it as it was.
+        if package.zip is not None and (archive := folder / package.name / package.zip).is_file():
+            try:
+                unpack_zip(archive)
+            except (PackageError, zipfile.BadZipFile) as error:
+                raise DatasetLayoutError(f"{package.name}: {archive} is damaged: {error}") from error
         return True
     # Another version has another name.
     found = next(iter(sorted(debs.glob(f"{package.name}_*.deb"))), None)
@@ -106,11 +114,12 @@ def _tracks(package: DebianPackage, folder: Path, aliases: dict[str, str], gathe
     tracks = []
     for path in sorted({path for glob in package.music for path in root.glob(glob)}):
         track_id = path.relative_to(folder).as_posix()
+        if path in left_out:
+            gathering.leave_out(track_id, left_out[path])
+            continue
         about = _about(path)
         if about is None:
             gathering.leave_out(track_id, "no audio that can be read")
-        elif path in left_out:
-            gathering.leave_out(track_id, left_out[path])
         elif (about.duration_seconds or 0) < SHORTEST_SECONDS:
             gathering.leave_out(track_id, f"shorter than {SHORTEST_SECONDS:g} s")
         else:

@@ -112,7 +112,9 @@ def unpack(deb: Path, folder: Path, *, inner_zip: str | None = None) -> None:
                     if member.isfile() and (_is_wanted(member.name) or _plain(member.name) == inner_zip):
                         archive.extract(member, unfinished)
         if inner_zip is not None:
-            _unpack_zip(unfinished / inner_zip)
+            if not (unfinished / inner_zip).is_file():
+                raise PackageError(f"{deb} holds no {inner_zip} where it should")
+            unpack_zip(unfinished / inner_zip)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise PackageError(f"{deb} is damaged: {error}; download it again") from error
     unfinished.rename(folder)
@@ -142,9 +144,12 @@ def _ar_members(file: BinaryIO, deb: Path) -> Iterator[tuple[str, int]]:
         yield header[:16].decode(errors="replace").strip().rstrip("/"), int(size)
 
 
-def _unpack_zip(path: Path) -> None:
-    if not path.is_file():
-        raise PackageError(f"the package holds no {path.name} where it should")
+def unpack_zip(path: Path) -> None:
+    """Unpack the audio of an archive beside it, and take the archive away.
+
+    Raises:
+        zipfile.BadZipFile: If it is damaged.
+    """
     with zipfile.ZipFile(path) as archive:
         # Zip members cannot leave the folder: `extract` takes .. and leading slashes away.
         for name in archive.namelist():

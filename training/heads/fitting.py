@@ -101,6 +101,7 @@ def fit_heads(
     features = torch.from_numpy(labelled.features)
     known = {dimension: torch.from_numpy(labelled.of(dimension)) for dimension in values.dimensions}
     pairs = None if real is None else _Pairs.of(real)
+    weights = {"value": 1.0, "track": recipe.track.weight, "teacher": recipe.teacher.weight}
     sums: dict[str, float] = {}
     last = max(recipe.training.steps // 10, 1)
     network.train()
@@ -110,13 +111,13 @@ def fit_heads(
         if pairs is not None and (recipe.track.weight or recipe.teacher.weight):
             first, second, probabilities = pairs.draw(recipe.training.real_tracks, rng)
             embedded = network(torch.cat([first, second]))
-            terms["track"] = track_loss(*embedded.chunk(2))
-            terms["teacher"] = teacher_loss(embedded, probabilities)
-        loss = terms["value"]
-        if "track" in terms:
-            loss = loss + recipe.track.weight * terms["track"] + recipe.teacher.weight * terms["teacher"]
+            if recipe.track.weight:
+                terms["track"] = track_loss(*embedded.chunk(2))
+            if recipe.teacher.weight:
+                terms["teacher"] = teacher_loss(embedded, probabilities)
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if step >= recipe.training.steps - last:

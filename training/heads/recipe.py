@@ -1,4 +1,4 @@
-"""How heads are fitted: a TOML file beside this one, read and refused in words. `fitting` and `making` take it."""
+"""How heads are fitted: a TOML file beside this one, read and refused in words. `fitting` takes it."""
 
 import tomllib
 from pathlib import Path

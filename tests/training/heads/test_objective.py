@@ -49,6 +49,32 @@ def test_value_loss_is_the_smoothed_cross_entropy_of_scaled_cosines() -> None:
     assert math.isclose(loss(embeddings, values).item(), sum(expected) / 2, rel_tol=1e-5)
 
 
+def test_contrast_is_that_of_the_contrastive_model_and_asks_nobody_whose_value_is_unknown() -> None:
+    torch.manual_seed(4)
+    embeddings = torch.randn(6, 6)
+    values = {"shape": torch.tensor([0, 0, 1, 1, UNKNOWN, 0]), "colour": torch.tensor([2, 0, 2, UNKNOWN, 1, 1])}
+    losses = [
+        ValueLoss(TAGS, SUBSPACES, scale=5.0, smoothing=0.0, contrast_weight=weight, temperature=0.2)
+        for weight in (0.0, 0.7)
+    ]
+    losses[1].load_state_dict(losses[0].state_dict())
+    added = losses[1](embeddings, values).item() - losses[0](embeddings, values).item()
+    expected = []
+    for dimension, columns in (("shape", slice(0, 3)), ("colour", slice(3, 6))):
+        known = [row for row, value in enumerate(values[dimension].tolist()) if value != UNKNOWN]
+        slices = {row: unit(embeddings[row, columns].numpy()) for row in known}
+        terms = []
+        for anchor in known:
+            others = [row for row in known if row != anchor]
+            same = [row for row in others if values[dimension][row] == values[dimension][anchor]]
+            if same:
+                total = sum(math.exp(slices[anchor] @ slices[row] / 0.2) for row in others)
+                logs = [math.log(math.exp(slices[anchor] @ slices[row] / 0.2) / total) for row in same]
+                terms.append(-sum(logs) / len(same))
+        expected.append(sum(terms) / len(terms))
+    assert math.isclose(added, 0.7 * sum(expected) / 2, rel_tol=1e-4)
+
+
 def test_track_loss_asks_both_ways_for_the_other_excerpt() -> None:
     torch.manual_seed(1)
     first, second = torch.randn(3, 6), torch.randn(3, 6)

@@ -37,7 +37,7 @@ BASS_PROGRAMS = range(32, 40)
 HIGHEST_BASS = 52.0
 # General-MIDI keys of a drum kit, by the role in which they are mixed.
 KICKS, SNARES = frozenset({35, 36}), frozenset({37, 38, 39, 40})
-CRASHES, CYMBALS = frozenset({49, 55, 57}), frozenset({42, 44, 46, 51, 53, 59})
+CRASHES, CYMBALS = frozenset({49, 55, 57}), frozenset({42, 44, 46, 51, 52, 53, 59})
 PERCUSSION_FROM = 54
 DRUM_HIT_SECONDS = 0.12
 SHORTEST = 0.05

@@ -18,7 +18,7 @@ from training.datasets.varied.grooves import GROOVES, LIKE, STRAIGHT, SWINGING, 
 from training.datasets.varied.moods import vary_mood
 from training.datasets.varied.players import Studios, sound_parts
 from training.datasets.varied.studio import SAMPLE_RATE, produce
-from training.datasets.varied.studios import DECADES, draw_studio
+from training.datasets.varied.studios import BRUSH, DECADES, draw_studio
 
 FADE_SECONDS = 0.8
 MACHINE_GENRES = frozenset({"electronic", "hip hop"})
@@ -133,7 +133,7 @@ def _sounds(factors: VariedFactors, genre: Genre, mood: Mood, rng: np.random.Gen
     is_machine = factors.genre in MACHINE_GENRES or rng.random() < 0.04
     kit = int(rng.choice(decade.machines if is_machine else decade.kits))
     if not is_machine and not mood.is_lively and factors.genre in {"jazz", "country", "latin"} and rng.random() < 0.5:
-        kit = 40
+        kit = BRUSH
     bass = "slapped" if factors.genre in {"funk", "soul"} else genre.bass_sound
     if rng.random() < 0.2:
         bass = "electric"

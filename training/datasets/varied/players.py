@@ -19,8 +19,8 @@ from training.datasets.rendered.score import DRUM_ROLES, Note, Part
 from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.studio import SAMPLE_RATE
+from training.datasets.varied.studios import STANDARD
 
-STANDARD_KIT = 0
 LOWEST_KEY, HIGHEST_KEY = 12, 115
 
 RESIZED, DOUBLED = 0.7, 0.2  # how often
@@ -65,7 +65,7 @@ def sound_parts(
     stems = {}
     for role, part in parts.items():
         if role in DRUM_ROLES:
-            kit = part if drums.has(part.program, bank=DRUM_BANK) else replace(part, program=STANDARD_KIT)
+            kit = part if drums.has(part.program, bank=DRUM_BANK) else replace(part, program=STANDARD)
             stem = _resized(kit, drums, tuning, seconds=seconds)
         else:
             stem = _resized(part, band, _size(rng), seconds=seconds)
