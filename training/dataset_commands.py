@@ -1,10 +1,9 @@
 """`facet dataset`: a verb for each reader, and one for the cards. `facet.py` hands the group over.
 
-What becomes of the tracks that a verb gathers is in `dataset_options`. What a verb needs beyond that it imports when it
-is called.
+What becomes of the tracks that a verb gathers is in `dataset_options`; the verbs that make music, and do not read it,
+are in `making_commands`. What a verb needs beyond that it imports when it is called.
 """
 
-import sys
 from pathlib import Path
 
 import click
@@ -16,6 +15,7 @@ from training.datasets.gathering import Gathered
 from training.datasets.million_song import MSD_PATTERN, AudioPaths, MillionSongLayout
 from training.datasets.mtg_jamendo import JamendoSubset
 from training.datasets.summary import card_lines
+from training.making_commands import accompanied, rendered, varied
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -172,126 +172,6 @@ def debian(folder: Path, *, debs: Path | None) -> Gathered:
     from training.datasets.debian import read_debian
 
     return read_debian(folder, debs=debs)
-
-
-@manifest_verb("rendered", split_by=("artist",))
-@click.argument("folder", type=FOLDER)
-@click.option("--soundfont", type=FILE, required=True, help="FluidR3_GM.sf2.")
-@click.option("--pieces", type=click.IntRange(1), default=600, show_default=True, help="How many.")
-@click.option("--tunes", type=click.IntRange(1), default=60, show_default=True, help="How many tunes they are made of.")
-@click.option("--music-seed", type=click.IntRange(0), default=0, show_default=True, help="Another one: other music.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many render at once.")
-@click.option("--any-soundfont", is_flag=True, help="Take another soundfont, which sounds otherwise.")
-def rendered(
-    folder: Path, *, soundfont: Path, pieces: int, tunes: int, music_seed: int, processes: int, any_soundfont: bool
-) -> Gathered:
-    """Render music into FOLDER, with labels true by construction. What is there already is kept."""
-    from training.datasets.rendered.synthesis import FLUID_R3_SHA256, SoundfontMismatchError
-    from training.datasets.rendered_set import render_set
-
-    with click.progressbar(length=pieces, label="pieces", file=sys.stderr) as progress:
-        try:
-            return render_set(
-                folder,
-                soundfont,
-                pieces=pieces,
-                tunes=tunes,
-                seed=music_seed,
-                processes=processes,
-                expected_sha256=None if any_soundfont else FLUID_R3_SHA256,
-                on_piece=lambda: progress.update(1),
-            )
-        except SoundfontMismatchError as error:
-            raise click.ClickException(f"{error}; --any-soundfont takes it all the same") from error
-
-
-@manifest_verb("accompanied")
-@click.argument("folder", type=FOLDER)
-@click.option("--soundfont", type=FILE, required=True, help="TimGM6mb.sf2.")
-@click.option("--mma", type=FILE, help="MMA's command, if it is not on the path.")
-@click.option("--fluidsynth", type=FILE, help="fluidsynth's command, if it is not on the path.")
-@click.option("--pieces", type=click.IntRange(1), default=240, show_default=True, help="How many.")
-@click.option(
-    "--sheets", type=click.IntRange(1), default=60, show_default=True, help="How many chord sheets they have."
-)
-@click.option("--music-seed", type=click.IntRange(0), default=0, show_default=True, help="Another one: other music.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many render at once.")
-@click.option("--any-soundfont", is_flag=True, help="Take another soundfont, which sounds otherwise.")
-def accompanied(
-    folder: Path,
-    *,
-    soundfont: Path,
-    mma: Path | None,
-    fluidsynth: Path | None,
-    pieces: int,
-    sheets: int,
-    music_seed: int,
-    processes: int,
-    any_soundfont: bool,
-) -> Gathered:
-    """Render music accompanied by MMA into FOLDER, to test what was trained on `rendered`. What is there is kept."""
-    from training.datasets.accompanied.band import TIM_GM_SHA256, BandMissingError, PlayingError, find_tools
-    from training.datasets.accompanied_set import accompany_set
-
-    try:
-        tools = find_tools(
-            mma=mma,
-            fluidsynth=fluidsynth,
-            soundfont=soundfont,
-            expected_sha256=None if any_soundfont else TIM_GM_SHA256,
-        )
-        with click.progressbar(length=pieces, label="pieces", file=sys.stderr) as progress:
-            return accompany_set(
-                folder,
-                tools,
-                pieces=pieces,
-                sheets=sheets,
-                seed=music_seed,
-                processes=processes,
-                on_piece=lambda: progress.update(1),
-            )
-    except (BandMissingError, PlayingError) as error:
-        raise click.ClickException(str(error)) from error
-
-
-@manifest_verb("varied", split_by=("artist",))
-@click.argument("folder", type=FOLDER)
-@click.option("--soundfont", type=FILE, required=True, multiple=True, help="An .sf2 or .sf3 file. Give several.")
-@click.option("--mma", type=FILE, help="MMA's command, if it is not on the path.")
-@click.option("--pieces", type=click.IntRange(1), default=600, show_default=True, help="How many.")
-@click.option(
-    "--tunes", type=click.IntRange(1), default=200, show_default=True, help="How many tunes they are made of."
-)
-@click.option("--music-seed", type=click.IntRange(0), default=0, show_default=True, help="Another one: other music.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many render at once.")
-def varied(
-    folder: Path,
-    *,
-    soundfont: tuple[Path, ...],
-    mma: Path | None,
-    pieces: int,
-    tunes: int,
-    music_seed: int,
-    processes: int,
-) -> Gathered:
-    """Render music by many bands in many studios into FOLDER, to learn from. What is there already is kept."""
-    from training.datasets.accompanied.band import BandMissingError, PlayingError, find_mma
-    from training.datasets.varied_set import vary_set
-
-    try:
-        with click.progressbar(length=pieces, label="pieces", file=sys.stderr) as progress:
-            return vary_set(
-                folder,
-                soundfont,
-                find_mma(mma),
-                pieces=pieces,
-                tunes=tunes,
-                seed=music_seed,
-                processes=processes,
-                on_piece=lambda: progress.update(1),
-            )
-    except (BandMissingError, PlayingError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 @manifest_verb("manifest")
