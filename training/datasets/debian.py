@@ -23,6 +23,7 @@ from training.datasets.debian_package import (
 )
 from training.datasets.gathering import DatasetLayoutError, Gathered, Gathering
 from training.datasets.manifest import NO_YEAR, Split
+from training.datasets.plain_names import plain_name
 
 # Shorter ones are jingles.
 SHORTEST_SECONDS = 20.0
@@ -161,7 +162,7 @@ def _one_side_each(tracks: list[_Track], gathering: Gathering) -> list[_Track]:
     sides: dict[str, Split] = {}
     kept = []
     for track in tracks:
-        name = " ".join(track.artist.split()).casefold()
+        name = plain_name(track.artist)
         if name and sides.setdefault(name, track.package.side) is not track.package.side:
             gathering.leave_out(track.path, "artist is on another side too")
         else:

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from training.datasets.manifest import SPLITS, Manifest, Split
+from training.datasets.plain_names import plain_name
 from training.datasets.text_column import TextColumn
 
 
@@ -130,7 +131,7 @@ def deal_out(
 def _numbered_names(names: TextColumn) -> NDArray[np.int64]:
     numbers, texts = names.numbered()
     plain: dict[str, int] = {}
-    plain_numbers = [plain.setdefault(" ".join(text.split()).casefold(), len(plain)) for text in texts]
+    plain_numbers = [plain.setdefault(plain_name(text), len(plain)) for text in texts]
     return np.array(plain_numbers, dtype=np.int64)[numbers]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.vector_index import Positions
+from training.datasets.plain_names import plain_name
 from training.evaluation.bootstrap import Bootstrap
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import EvaluationError, Figure, Similarity, Task
@@ -144,5 +145,5 @@ def artist_figures(
 def _numbered(names: Sequence[str]) -> NDArray[np.int64]:
     """Names as numbers; -1 for an empty one."""
     numbers: dict[str, int] = {}
-    plain = [" ".join(name.split()).casefold() for name in names]
+    plain = [plain_name(name) for name in names]
     return np.array([numbers.setdefault(name, len(numbers)) if name else -1 for name in plain], dtype=np.int64)

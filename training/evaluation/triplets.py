@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.vector_index import Positions
+from training.datasets.plain_names import plain_name
 from training.evaluation.bootstrap import Bootstrap, shared_interval
 from training.evaluation.embedded import EmbeddedTracks
 from training.evaluation.evaluation import OWN_SUBSPACES, EvaluationError, Figure, Similarity, Task
@@ -95,7 +96,11 @@ def track_triplets(
         EvaluationError: If there is no other track, or none has two excerpts.
     """
     among = np.arange(len(tracks.track)) if among is None else among
-    album = np.unique(tracks.albums, return_inverse=True)[1] if same_album else np.zeros(len(tracks), dtype=np.int64)
+    album = (
+        np.unique([plain_name(each) for each in tracks.albums], return_inverse=True)[1]
+        if same_album
+        else np.zeros(len(tracks), dtype=np.int64)
+    )
     among = among[np.lexsort((among, album[tracks.track[among]]))]
     # Excerpts of an album stand side by side, and among them those of a track.
     excerpts = np.bincount(tracks.track[among], minlength=len(tracks))
