@@ -86,7 +86,7 @@ def open_map(path: Path, *, dimensions: int, tags: int) -> DrawnMap | None:
         The map; None if it is gone, damaged, or of a bundle with other dimensions or tags.
     """
     try:
-        with np.load(path) as parts:
+        with path.open("rb") as file, np.load(file) as parts:
             ids: NDArray[np.bytes_] = parts["track_ids"]
             drawn = DrawnMap(
                 revision=int(parts["revision"]),

@@ -26,6 +26,7 @@ const view = { x: 0.5, y: 0.5, scale: 1, least: 1 };
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let painter = null;
+let hands = null;
 let tools = null;
 let data = null;
 let grid = new Grid(new Float32Array());
@@ -169,7 +170,7 @@ function make() {
   colourBy = known.dimensions[0];
   canvas.after(overlay);
   painter = makePainter(canvas);
-  const hands = makeHands(canvas, view, {
+  hands = makeHands(canvas, view, {
     moved: paint,
     hovered: (at) => mark(at === null ? -1 : under(at)),
     clicked: (at) => playPoint(under(at)),
@@ -182,12 +183,6 @@ function make() {
       mark(next);
     },
     chosen: () => playPoint(marked),
-  });
-  tools = makeTools(byId("map-tools"), known.dimensions, {
-    shown: (value) => change({ within: value || null }),
-    coloured: (value) => { colourBy = value; recolour(); paint(); },
-    lasso: hands.lasso,
-    zoom: hands.zoom,
   });
   new ResizeObserver(() => { fit(); paint(); }).observe(canvas);
   dark.addEventListener("change", () => { if (points) { recolour(); paint(); } });
@@ -209,8 +204,13 @@ export async function showMap() {
     box.replaceChildren();
     // One dimension shows its own tags; back among all, the same colours scatter.
     if (shown !== wanted && known.dimensions.includes(wanted)) colourBy = wanted;
+    tools ??= makeTools(byId("map-tools"), known.dimensions, {
+      shown: (value) => change({ within: value || null }),
+      coloured: (value) => { colourBy = value; recolour(); paint(); },
+      lasso: hands.lasso,
+      zoom: hands.zoom,
+    });
     tools.show(wanted ?? "", colourBy);
-    byId("map-tools").hidden = false;
     if (shown === wanted) return paint();
     before = shown === undefined ? next : points;
     points = next;
