@@ -86,7 +86,7 @@ def open_map(path: Path, *, dimensions: int, tags: int) -> DrawnMap | None:
         The map; None if it is gone, damaged, or of a bundle with other dimensions or tags.
     """
     try:
-        with np.load(path) as parts:
+        with path.open("rb") as file, np.load(file) as parts:
             ids: NDArray[np.bytes_] = parts["track_ids"]
             drawn = DrawnMap(
                 revision=int(parts["revision"]),
@@ -95,7 +95,8 @@ def open_map(path: Path, *, dimensions: int, tags: int) -> DrawnMap | None:
                 tag_means=parts["tag_means"],
                 tag_spreads=parts["tag_spreads"],
             )
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+    # An empty file raises EOFError.
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
         return None
     fits = drawn.points.shape == (1 + dimensions, len(drawn.track_ids), 2) and len(drawn.tag_means) == tags
     return drawn if fits else None

@@ -1,7 +1,6 @@
 """The calls for the map. Points and ids come as plain bytes: a hundred thousand tracks are 400 kB a space.
 
-All parts of one answer have the same version in their entity tags, so that a reader who gets another one half-way
-begins anew.
+All parts of one map say the same version, so that a reader who gets another one half-way begins anew.
 """
 
 import uuid
@@ -11,6 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
+from service.http.entity_tags import is_held
 from service.http.paging import LONGEST_TEXT
 from service.http.problems import documented
 from service.http.refusals import NoMapError
@@ -29,10 +29,9 @@ _LARGEST = 2**16 - 1
 
 
 @router.get("", responses=documented("no_map"))
-def describe_map(resources: OpenResources, searcher: IndexSearcher, response: Response) -> MapDescription:
+def describe_map(resources: OpenResources, searcher: IndexSearcher) -> MapDescription:
     """What the map shows: how many tracks, and which tags have a colour."""
     now = _now(resources, searcher)
-    response.headers["ETag"] = f'"{now.version}"'
     return MapDescription(
         version=now.version, tracks=len(now.track_ids), newcomers=now.newcomers, coloured=now.coloured
     )
@@ -79,6 +78,6 @@ def _now(resources: OpenResources, searcher: IndexSearcher) -> MapNow:
 def _bytes(now: MapNow, part: str, content: bytes, if_none_match: str | None) -> Response:
     etag = f'"{now.version}-{part}"'
     headers = {"ETag": etag, "Facet-Map-Version": now.version, "Cache-Control": "no-cache"}
-    if if_none_match is not None and etag in if_none_match:
+    if is_held(etag, if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/octet-stream")

@@ -60,6 +60,8 @@ class MapKeeper:
         self._bundle = bundle
         self._changing = threading.Lock()
         self._file: Path | None = None
+        # A published file never changes: one that was refused is not read again.
+        self._refused: set[Path] = set()
         self._drawn: DrawnMap | None = None
         self._now: MapNow | None = None
         self._moment: LiveState | None = None
@@ -81,13 +83,18 @@ class MapKeeper:
             return self._now
 
     def _open_newest(self) -> None:
-        for path in list_maps(self._folder):
+        paths = list_maps(self._folder)
+        self._refused &= set(paths)
+        for path in paths:
             if path == self._file:
                 return
+            if path in self._refused:
+                continue
             drawn = open_map(path, dimensions=len(self._bundle.subspaces), tags=len(self._bundle.tags))
             if drawn is not None:
                 self._file, self._drawn, self._now = path, drawn, None
                 return
+            self._refused.add(path)
         self._file = self._drawn = self._now = None
 
     def _brought_up(self, drawn: DrawnMap, moment: LiveState) -> MapNow:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header
 from starlette.responses import Response, StreamingResponse
 
 from service.http.cursors import read_cursor, write_cursor
+from service.http.entity_tags import is_held
 from service.http.paging import WantedPage
 from service.http.problems import documented, problem_response
 from service.http.refusals import InvalidCursorError
@@ -69,7 +70,7 @@ def get_audio(
     """The track's sound, as its file has it."""
     audio = open_audio(resources.catalogue.track(track_id))
     headers = {"Accept-Ranges": "bytes", "ETag": audio.etag, "X-Content-Type-Options": "nosniff"}
-    if if_none_match is not None and (if_none_match.strip() == "*" or audio.etag in if_none_match):
+    if is_held(audio.etag, if_none_match):
         audio.file.close()
         return Response(status_code=304, headers=headers)
     try:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from service.http.entity_tags import is_held
 from service.web.static_files import INDEX, read_static_files
 
 # Scripts and styles are files of this service, nothing else; a recorded clip is played from the page's own memory.
@@ -33,7 +34,7 @@ def page_router() -> APIRouter:
         if file is None:
             raise HTTPException(404)
         headers = {**HEADERS, "ETag": file.etag}
-        if file.etag in request.headers.get("if-none-match", ""):
+        if is_held(file.etag, request.headers.get("if-none-match")):
             return Response(status_code=304, headers=headers)
         return Response(file.content, headers=headers, media_type=file.media_type)
 

@@ -82,8 +82,28 @@ def test_keys_alone_find_play_and_refine(opened: Opened) -> None:
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#rows .row").nth(1)).to_have_class("row is-current")
+    followed = page.locator("#rows .row").nth(1).get_attribute("data-track")
     page.keyboard.press("+")
     expect(page.locator("#examples .example")).to_have_count(2)
+    # The focus stays where one works: in the results, among the examples, and without any in the results again.
+    page.wait_for_function("track => !document.querySelector(`#rows [data-track='${track}']`)", arg=followed)
+    assert page.evaluate("document.activeElement.matches('#rows .round')")
+    page.locator("#examples .icon").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#examples .example")).to_have_count(1)
+    assert page.evaluate("document.activeElement.matches('#examples .icon')")
+    page.keyboard.press("Enter")
+    expect(page.locator("#examples .example")).to_have_count(0)
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.locator("#rows .enqueue").nth(0).click()
+    page.locator("#rows .enqueue").nth(1).click()
+    page.click("#queue-open")
+    page.locator("#queue li .icon").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#queue li")).to_have_count(1)
+    assert page.evaluate("document.activeElement.matches('#queue li .icon')")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "queue-open"
 
 
 def test_offline_is_said_and_mended_by_itself(opened: Opened) -> None:
@@ -95,6 +115,18 @@ def test_offline_is_said_and_mended_by_itself(opened: Opened) -> None:
     page.context.set_offline(False)
     expect(page.locator("#offline")).to_be_hidden()
     expect(page.locator("#rows .why").first).to_be_visible()
+
+
+def test_more_rows_asked_for_in_an_outage_come_back_with_the_service(opened: Opened) -> None:
+    page = asked(opened(may_fail=True))
+    words = page.inner_text("#found-title")
+    page.context.set_offline(True)
+    page.click("#more")
+    expect(page.locator("#found-title")).to_have_text("The service is away")
+    page.context.set_offline(False)
+    expect(page.locator("#found-title")).to_have_text(words)
+    page.click("#more")
+    expect(page.locator("#rows .row")).to_have_count(40)
 
 
 def test_a_clip_that_was_forgotten_is_told_with_what_to_do(opened: Opened) -> None:

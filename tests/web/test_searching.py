@@ -134,7 +134,7 @@ def test_a_newcomer_asks_for_the_same_instruments_in_another_mood_in_two_steps(o
     """Like this track, and the slider of the mood to the left: neither needs reading.
 
     That the page asks rightly is tested here; whether what is found has the same instruments is up to the model, and
-    docs/page.md says how often that of today is right.
+    its card tells how far that of today tells dimensions apart.
     """
     page = opened()
     page.locator("#rows .more-like").first.click()

@@ -1,8 +1,8 @@
 """The map through the service: drawn by the command, brought up as tracks come and go, the same to the last byte."""
 
-import shutil
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from facet import main
 from service.catalogue.repository import Catalogue
+from service.map import keeping
+from service.map.drawn_map import DrawnMap, open_map
 from service.settings import Settings
 from tests.service.http.running import Service, encoded, ingested, running_service, tune
 from tests.service.http.tiny_bundle import SLICES, TAGS
@@ -67,6 +69,7 @@ def test_what_did_not_change_is_not_sent_again(service: Service, settings: Setti
         first = service.get(address)
         again = service.get(address, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
+        assert service.get(address, headers={"If-None-Match": '"another", "third"'}).content == first.content
         assert first.headers["facet-map-version"] == service.get("/map").json()["version"]
 
 
@@ -108,16 +111,31 @@ def test_the_same_catalogue_draws_the_same_map(settings: Settings) -> None:
     assert versions[0] == versions[1]
 
 
-def test_a_damaged_map_is_passed_over_for_the_one_before(service: Service, settings: Settings) -> None:
+def flipped(content: bytes) -> bytes:
+    changed = bytearray(content)
+    changed[len(changed) // 2] ^= 0xFF
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("damaged", [flipped, lambda _: b"", lambda content: content[:-1]])
+def test_a_damaged_map_is_passed_over_for_the_one_before_and_read_once(
+    service: Service, settings: Settings, monkeypatch: pytest.MonkeyPatch, damaged: Callable[[bytes], bytes]
+) -> None:
     draw(settings)
     (path,) = settings.maps_dir.rglob("map-*.npz")
     version = service.get("/map").json()["version"]
     newer = path.with_name("map-999999999999-00000000.npz")
-    shutil.copy(path, newer)
-    content = bytearray(newer.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    newer.write_bytes(content)
-    assert service.get("/map").json()["version"] == version
+    newer.write_bytes(damaged(path.read_bytes()))
+    read: list[Path] = []
+
+    def noted(path: Path, *, dimensions: int, tags: int) -> DrawnMap | None:
+        read.append(path)
+        return open_map(path, dimensions=dimensions, tags=tags)
+
+    monkeypatch.setattr(keeping, "open_map", noted)
+    for _ in range(3):
+        assert service.get("/map").json()["version"] == version
+    assert read == [newer]
 
 
 def test_an_unknown_dimension_is_refused_with_the_known_ones(service: Service, settings: Settings) -> None:

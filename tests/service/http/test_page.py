@@ -48,9 +48,10 @@ def test_every_module_that_a_module_imports_is_there() -> None:
             assert (path.parent / name).is_file(), f"{path.name} imports {name}"
 
 
-def test_a_file_that_did_not_change_is_not_sent_again(shared: Service) -> None:
+@pytest.mark.parametrize("header", ["{}", "W/{}", '"another", {}', "*"])
+def test_a_file_that_did_not_change_is_not_sent_again(shared: Service, header: str) -> None:
     first = shared.get("/web/js/main.js")
-    again = shared.get("/web/js/main.js", headers={"If-None-Match": first.headers["etag"]})
+    again = shared.get("/web/js/main.js", headers={"If-None-Match": header.format(first.headers["etag"])})
     assert (again.status_code, again.content) == (304, b"")
 
 

@@ -32,7 +32,7 @@ export async function showAbout() {
       element("section", { "aria-label": "The model" },
         ...(model.card ? rendered(model.card) : [element("h2", {}, model.name), element("p", {}, "This model came without a card.")])));
   } catch (error) {
-    whenBack(showAbout);
+    if (error.code === "offline") whenBack(showAbout);
     box.replaceChildren(element("h1", { class: "unseen" }, "About this Facet"), notice(error.title || "Error", error.message, { bad: true }));
   }
   box.removeAttribute("aria-busy");

@@ -1,7 +1,7 @@
 // Calls to the service that this page came from, and nowhere else.
 
 /** What the service refused, in its own words; `code` is stable. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(body, status) {
     super(body.detail || `The service answered with status ${status}.`);
     this.code = body.code || `status_${status}`;
@@ -10,7 +10,7 @@ export class Problem extends Error {
 }
 
 /** The service cannot be reached. */
-export class Offline extends Error {
+class Offline extends Error {
   constructor() {
     super("The service cannot be reached. Is `facet serve` running?");
     this.code = "offline";

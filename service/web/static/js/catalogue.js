@@ -21,6 +21,11 @@ export const meet = (track) => { tracks.set(track.id, track); return track; };
 
 /** A track by id: from memory, or asked for. */
 export async function trackOf(id) {
-  if (!tracks.has(id)) tracks.set(id, await get(`/tracks/${encodeURIComponent(id)}`));
+  if (!tracks.has(id)) {
+    // The promise is kept: whoever asks meanwhile waits for the same answer, and a track that is gone stays gone.
+    const asked = get(`/tracks/${encodeURIComponent(id)}`);
+    tracks.set(id, asked);
+    asked.catch((error) => error.code !== "track_not_found" && tracks.get(id) === asked && tracks.delete(id));
+  }
   return tracks.get(id);
 }

@@ -34,3 +34,25 @@ export function settled(ms, work) {
     timer = setTimeout(() => work(...all), ms);
   };
 }
+
+/** Does `work`, which replaces what is in a box. If the focus was in there, it goes on to what `next` says of the element
+ * that had it and its place among those of `selector`; the page scrolls there only for those who go by keys. */
+export function keepingFocus(box, selector, work, next) {
+  const had = box.contains(document.activeElement) ? document.activeElement : null;
+  const isByKeys = had?.matches(":focus-visible");
+  const place = [...box.querySelectorAll(selector)].indexOf(had);
+  work();
+  if (had) next(had, place)?.focus({ preventScroll: !isByKeys });
+}
+
+/** One of several: `names` are pairs of a value and its words, `choose` gets the value. */
+export function choices(legend, group, names, choose) {
+  return element("fieldset", { class: "choices" }, element("legend", {}, legend), ...names.map(([value, words]) =>
+    element("label", {}, element("input", { type: "radio", name: group, value, onchange: () => choose(value) }),
+      element("span", {}, words))));
+}
+
+/** Shows which of the choices of a group holds. */
+export function choose(box, group, value) {
+  for (const input of box.querySelectorAll(`[name="${group}"]`)) input.checked = input.value === value;
+}

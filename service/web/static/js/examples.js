@@ -1,7 +1,8 @@
 // What the question is made of, as chips: the tracks and clips it leads to, and those it leads away from.
 
+import { whenBack } from "./api.js";
 import { trackOf } from "./catalogue.js";
-import { byId, element } from "./dom.js";
+import { byId, element, keepingFocus } from "./dom.js";
 import { change, dropExample, state } from "./state.js";
 
 const box = byId("examples");
@@ -13,8 +14,9 @@ export async function named(example) {
   if (example[0] === "c") return { title: clipNames.get(example.slice(2)) || "Your clip", artist: "" };
   try {
     return await trackOf(example.slice(2));
-  } catch {
-    return { title: "A track that is gone", artist: "" };
+  } catch (error) {
+    if (error.code === "offline") whenBack(showExamples);
+    return { title: error.code === "track_not_found" ? "A track that is gone" : "A track", artist: "" };
   }
 }
 
@@ -38,5 +40,8 @@ export function showExamples() {
   const again = element("button", {
     type: "button", class: "button small", onclick: () => change({ like: [], unlike: [], tags: {}, amounts: {} }),
   }, "Start over");
-  box.replaceChildren(...chips, ...(isAnything ? [again] : []));
+  keepingFocus(box, "button", () => box.replaceChildren(...chips, ...(isAnything ? [again] : [])), (_, place) => {
+    const buttons = box.querySelectorAll("button");
+    return buttons[Math.min(place, buttons.length - 1)] ?? byId("main");
+  });
 }

@@ -38,7 +38,9 @@ async function show() {
     await showAbout();
   } else if (state.view === "map") {
     // The map is large, and not what most come for.
-    (await import("./map.js")).showMap();
+    const map = await import("./map.js").catch(() => null);
+    if (map) await map.showMap();
+    else byId("map-notice").replaceChildren(notice("The map could not be loaded", "Is `facet serve` running? Press Map again.", { bad: true }));
   }
 }
 
@@ -52,7 +54,8 @@ for (const link of document.querySelectorAll("[data-view]")) {
 
 makePicker(byId("name"), byId("names"), (track) => addExample(`t:${track.id}`, "like"));
 document.addEventListener("keydown", (event) => {
-  if (event.key === "/" && !event.target.closest("input:not([type=range])")) {
+  if (event.key !== "/" || event.ctrlKey || event.altKey || event.metaKey || state.view !== "search") return;
+  if (!event.target.closest("input:not([type=range])")) {
     event.preventDefault();
     byId("name").focus();
   }
@@ -65,8 +68,8 @@ async function begin() {
     await learn();
   } catch (error) {
     if (error.code === "not_ready") setTimeout(begin, 1000);
-    else whenBack(begin);
-    byId("found-title").textContent = error.code === "not_ready" ? "Reading the index…" : "The service is away";
+    else if (error.code === "offline") whenBack(begin);
+    byId("found-title").textContent = { not_ready: "Reading the index…", offline: "The service is away" }[error.code] ?? "Something went wrong";
     if (error.code !== "offline" && error.code !== "not_ready") {
       byId("notice").replaceChildren(notice(error.title || "Error", error.message, { bad: true }));
     }

@@ -7,12 +7,14 @@ import { Grid } from "./map_grid.js";
 import { makeHands } from "./map_hands.js";
 import { loadMap } from "./map_data.js";
 import { makePainter } from "./map_paint.js";
-import { onPlayer, play, playing } from "./player.js";
+import { makeTools } from "./map_tools.js";
+import { play } from "./player.js";
 import { enqueue } from "./queue.js";
 import { change, state } from "./state.js";
 
 const MOVE_MS = 900;
 const REACH_PIXELS = 14;
+const EDGE_PIXELS = 8;
 const MOST_LASSOED = 100;
 const NAMES_AT_ONCE = 50;
 
@@ -25,11 +27,13 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let painter = null;
 let hands = null;
+let tools = null;
 let data = null;
-let grid = null;
+let grid = new Grid(new Float32Array());
 let before = null;
 let points = null;
 let shown;
+let run = 0;
 let share = 1;
 let moving = 0;
 let marked = -1;
@@ -118,8 +122,11 @@ function mark(point) {
 }
 
 const name = settled(60, async (point) => {
-  const track = await trackOf(data.id(point)).catch(() => null);
-  if (point === marked) label.textContent = track ? [track.title, track.artist].filter(Boolean).join(" · ") : "A track that is gone";
+  const of = data;
+  const said = await trackOf(data.id(point)).then(
+    (track) => [track.title, track.artist].filter(Boolean).join(" · "),
+    (error) => error.code === "track_not_found" ? "A track that is gone" : error.title);
+  if (point === marked && of === data) label.textContent = said;
 });
 
 async function playPoint(point) {
@@ -133,39 +140,30 @@ async function playPoint(point) {
 }
 
 async function lassoed(corners) {
-  lasso = null;
   const ids = grid.inPolygon(corners).slice(0, MOST_LASSOED).map((point) => data.id(point));
   const tracks = [];
-  for (let at = 0; at < ids.length; at += NAMES_AT_ONCE) {
-    const some = ids.slice(at, at + NAMES_AT_ONCE).map((id) => `id=${id}`).join("&");
-    tracks.push(...(await get(`/names?${some}`)).items.map(meet));
+  try {
+    for (let at = 0; at < ids.length; at += NAMES_AT_ONCE) {
+      const some = ids.slice(at, at + NAMES_AT_ONCE).map((id) => `id=${id}`).join("&");
+      tracks.push(...(await get(`/names?${some}`)).items.map(meet));
+    }
+  } catch (error) {
+    box.replaceChildren(notice(error.title || "Error", error.message, { bad: true }));
+    return;
   }
+  if (tracks.length === 0) return;
   enqueue(tracks);
-  if (tracks.length && byId("queue").hidden) byId("queue-open").click();
-  paint();
+  if (byId("queue").hidden) byId("queue-open").click();
 }
 
-function choices(legend, group, names, chosen, choose) {
-  return element("fieldset", { class: "choices" }, element("legend", {}, legend), ...names.map(([value, words]) =>
-    element("label", {}, element("input", { type: "radio", name: group, value, checked: value === chosen, onchange: () => choose(value) }),
-      element("span", {}, words))));
-}
+const under = (at) => grid.nearest(...at, (REACH_PIXELS * (window.devicePixelRatio || 1)) / view.scale);
 
-function makeTools() {
-  const dimensions = known.dimensions.map((each) => [each, each]);
-  const button = (words, title, work) => element("button", { type: "button", class: "button small", "aria-label": title, onclick: work }, words);
-  const catcher = element("button", {
-    type: "button", class: "button small", "aria-pressed": "false",
-    onclick: () => {
-      const is = catcher.getAttribute("aria-pressed") !== "true";
-      catcher.setAttribute("aria-pressed", String(is));
-      hands.lasso(is);
-    },
-  }, "Lasso a playlist");
-  byId("map-tools").replaceChildren(
-    choices("Show", "space", [["", "everything"], ...dimensions], state.within ?? "", (value) => change({ within: value || null })),
-    choices("Colour by", "colour", dimensions, colourBy, (value) => { colourBy = value; recolour(); paint(); }),
-    element("div", {}, catcher, " ", button("+", "Closer", () => hands.zoom(1.5)), " ", button("−", "Farther", () => hands.zoom(1 / 1.5))));
+/** Moves the view to a point that lies outside. */
+function bringIntoView(point) {
+  const edge = EDGE_PIXELS * (window.devicePixelRatio || 1);
+  const [x, y] = toScreen(where(point));
+  const isSeen = x >= edge && y >= edge && x <= canvas.width - edge && y <= canvas.height - edge;
+  if (!isSeen) [view.x, view.y] = where(point);
 }
 
 function make() {
@@ -174,35 +172,45 @@ function make() {
   painter = makePainter(canvas);
   hands = makeHands(canvas, view, {
     moved: paint,
-    hovered: (at) => at === null || !grid ? mark(-1) : mark(grid.nearest(...at, (REACH_PIXELS * (window.devicePixelRatio || 1)) / view.scale)),
-    clicked: (at) => playPoint(grid.nearest(...at, (REACH_PIXELS * (window.devicePixelRatio || 1)) / view.scale)),
+    hovered: (at) => mark(at === null ? -1 : under(at)),
+    clicked: (at) => playPoint(under(at)),
     lassoing: (corners) => { lasso = corners; paint(); },
     lassoed,
     stepped: ([dx, dy]) => {
-      const next = marked < 0 ? grid.nearest(view.x, view.y, 1) : grid.towards(marked, dx, dy);
-      if (next >= 0) mark(next);
+      const next = marked < 0 ? grid.nearest(view.x, view.y, Infinity) : grid.towards(marked, dx, dy);
+      if (next < 0) return;
+      bringIntoView(next);
+      mark(next);
     },
     chosen: () => playPoint(marked),
   });
   new ResizeObserver(() => { fit(); paint(); }).observe(canvas);
   dark.addEventListener("change", () => { if (points) { recolour(); paint(); } });
-  onPlayer(() => playing().isPlaying && paint());
   fit();
 }
 
 export async function showMap() {
   if (!painter) make();
   const wanted = state.within;
+  run += 1;
+  const own = run;
   try {
     const newest = await loadMap(data, known.dimensions);
+    const next = await newest.points(known.dimensions.includes(wanted) ? wanted : null);
+    // A map, its points and their grid change together, and an older answer never overtakes a newer one.
+    if (own !== run) return;
     if (newest !== data) shown = undefined;
     data = newest;
-    const next = await data.points(known.dimensions.includes(wanted) ? wanted : null);
-    if (wanted !== state.within) return;
     box.replaceChildren();
     // One dimension shows its own tags; back among all, the same colours scatter.
     if (shown !== wanted && known.dimensions.includes(wanted)) colourBy = wanted;
-    makeTools();
+    tools ??= makeTools(byId("map-tools"), known.dimensions, {
+      shown: (value) => change({ within: value || null }),
+      coloured: (value) => { colourBy = value; recolour(); paint(); },
+      lasso: hands.lasso,
+      zoom: hands.zoom,
+    });
+    tools.show(wanted ?? "", colourBy);
     if (shown === wanted) return paint();
     before = shown === undefined ? next : points;
     points = next;
@@ -215,6 +223,7 @@ export async function showMap() {
     moving = requestAnimationFrame((time) => animate(time));
     return undefined;
   } catch (error) {
+    if (own !== run) return;
     if (error.code === "map_changed") return showMap();
     if (error.code === "offline") whenBack(showMap);
     box.replaceChildren(error.code === "no_map"

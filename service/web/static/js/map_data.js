@@ -10,11 +10,10 @@ const uuid = (bytes) => {
   return [8, 12, 16, 20].reduceRight((text, at) => `${text.slice(0, at)}-${text.slice(at)}`, hex);
 };
 
-export class MapData {
+class MapData {
   constructor(description, bytes, dimensions) {
     this.version = description.version;
     this.count = description.tracks;
-    this.newcomers = description.newcomers;
     this.coloured = description.coloured;
     this.ids = new Uint8Array(bytes, 0, this.count * 16);
     this.tags = new Map(dimensions.map((name, place) =>

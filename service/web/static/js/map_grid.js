@@ -43,7 +43,8 @@ export class Grid {
     const [x, y] = [this.points[2 * from], this.points[2 * from + 1]];
     let found = -1;
     let best = Infinity;
-    for (let reach = 1 / CELLS; reach <= 1 && found < 0; reach *= 2) {
+    // Within half of `reach` all has been seen; a reach of 1 covers the square from anywhere in it.
+    for (let reach = 1 / CELLS; reach <= 1 && best > reach / 2; reach *= 2) {
       for (const i of this.within(x - reach, y - reach, x + reach, y + reach)) {
         const [gx, gy] = [this.points[2 * i] - x, this.points[2 * i + 1] - y];
         const along = gx * dx + gy * dy;

@@ -2,13 +2,15 @@
 
 const CLICK_PIXELS = 4;
 
-/** `view` has x, y and scale; `say` gets moved, hovered, clicked, lassoing, lassoed, stepped and chosen. */
+/** `view` has x, y and scale; `say` gets moved, hovered, clicked, lassoing (null: no longer), lassoed, stepped
+ * and chosen. */
 export function makeHands(canvas, view, say) {
   const pointers = new Map();
   let began = null;
   let lasso = null;
   let isLasso = false;
   let spread = 0;
+  let isPinch = false;
 
   const ratio = () => canvas.width / Math.max(1, canvas.clientWidth);
   const place = (event) => {
@@ -25,25 +27,31 @@ export function makeHands(canvas, view, say) {
     say.moved();
   }
 
+  function dropLasso() {
+    if (lasso) say.lassoing(null);
+    lasso = null;
+  }
+
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, place(event));
     began = place(event);
     spread = 0;
-    lasso = isLasso || event.shiftKey ? [onMap(began)] : null;
+    isPinch = pointers.size > 1;
+    dropLasso();
+    if (!isPinch && (isLasso || event.shiftKey)) lasso = [onMap(began)];
   });
 
   canvas.addEventListener("pointermove", (event) => {
     const now = place(event);
     const before = pointers.get(event.pointerId);
-    if (!before) return say.hovered(onMap(now), now);
+    if (!before) return say.hovered(onMap(now));
     pointers.set(event.pointerId, now);
     if (pointers.size === 2) {
       const [a, b] = [...pointers.values()];
       const gap = Math.hypot(a[0] - b[0], a[1] - b[1]);
       if (spread) zoom(gap / spread, [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]);
       spread = gap;
-      lasso = null;
     } else if (lasso) {
       lasso.push(onMap(now));
       say.lassoing(lasso);
@@ -58,9 +66,12 @@ export function makeHands(canvas, view, say) {
   function up(event) {
     const now = place(event);
     if (!pointers.delete(event.pointerId) || !began) return;
-    if (lasso && lasso.length > 2) say.lassoed(lasso);
-    else if (event.type === "pointerup" && Math.hypot(now[0] - began[0], now[1] - began[1]) < CLICK_PIXELS * ratio()) say.clicked(onMap(now));
-    lasso = null;
+    const corners = lasso ?? [];
+    dropLasso();
+    // A finger lifted after a pinch, or a touch that the browser took away, has chosen nothing.
+    if (isPinch || event.type !== "pointerup") return;
+    if (corners.length > 2) say.lassoed(corners);
+    else if (Math.hypot(now[0] - began[0], now[1] - began[1]) < CLICK_PIXELS * ratio()) say.clicked(onMap(now));
   }
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);

@@ -1,8 +1,8 @@
 // A way from one track to another: a playlist that changes a little with every step.
 
-import { get } from "./api.js";
+import { get, whenBack } from "./api.js";
 import { known, trackOf } from "./catalogue.js";
-import { byId, element, notice } from "./dom.js";
+import { byId, choices, choose, element, notice } from "./dom.js";
 import { makePicker } from "./picker.js";
 import { download, enqueue } from "./queue.js";
 import { row } from "./rows.js";
@@ -11,6 +11,7 @@ import { change, state } from "./state.js";
 const STEPS = 8;
 const box = byId("path");
 let parts = null;
+let asking = null;
 
 function end(side, words) {
   const input = element("input", {
@@ -31,26 +32,24 @@ function make() {
   const saves = element("div", { hidden: true });
   box.replaceChildren(element("h1", {}, "From one track to another"),
     element("p", { class: "quiet" }, "A playlist that leads evenly from the first sound to the last."),
-    element("div", { class: "path-ends" }, from.made, to.made, swap), choices(), said, list, saves);
+    element("div", { class: "path-ends" }, from.made, to.made, swap),
+    choices("Changing in", "path-in", [["", "everything"], ...known.dimensions.map((name) => [name, name])],
+      (value) => change({ within: value || null })), said, list, saves);
   parts = { from, to, list, said, saves };
-}
-
-function choices() {
-  const choice = (value, words) => element("label", {}, element("input", {
-    type: "radio", name: "path-in", value, onchange: () => change({ within: value || null }),
-  }), element("span", {}, words));
-  return element("fieldset", { class: "choices" }, element("legend", {}, "Changing in"), choice("", "everything"),
-    ...known.dimensions.map((name) => choice(name, name)));
 }
 
 export async function showPath() {
   if (!parts) make();
   const { from, to, list, said, saves } = parts;
-  for (const input of box.querySelectorAll("[name=path-in]")) input.checked = input.value === (state.within ?? "");
+  choose(box, "path-in", state.within ?? "");
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
   saves.hidden = true;
   list.replaceChildren();
   try {
     const [first, last] = await Promise.all([state.from, state.to].map((id) => id && trackOf(id)));
+    if (signal.aborted) return;
     from.chosen.textContent = first ? `${first.title} · ${first.artist || ""}` : "";
     to.chosen.textContent = last ? `${last.title} · ${last.artist || ""}` : "";
     if (!first || !last) {
@@ -58,7 +57,8 @@ export async function showPath() {
       return;
     }
     const within = state.within ? `&dimension=${encodeURIComponent(state.within)}` : "";
-    const way = await get(`/path?from=${state.from}&to=${state.to}&steps=${STEPS}${within}`);
+    const way = await get(
+      `/path?from=${encodeURIComponent(first.id)}&to=${encodeURIComponent(last.id)}&steps=${STEPS}${within}`, signal);
     said.replaceChildren();
     list.replaceChildren(...way.items.map(row));
     const tracks = way.items.map((item) => item.track);
@@ -67,6 +67,8 @@ export async function showPath() {
       element("button", { type: "button", class: "button main", onclick: () => enqueue(tracks) }, "Add all to the playlist"), " ",
       element("button", { type: "button", class: "button", onclick: () => download(tracks, "path.m3u") }, "Download (M3U)"));
   } catch (error) {
+    if (signal.aborted) return;
+    if (error.code === "offline") whenBack(showPath);
     said.replaceChildren(notice(error.title || "Error", error.message, { bad: true }));
   }
 }

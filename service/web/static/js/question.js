@@ -7,7 +7,7 @@ const MILDEST = 0.85;
 const STRONGEST = 0.4;
 
 /** The cosine that a share of pairs stays below; `quantiles` are evenly spaced from share 0 to 1. */
-export function cosineAt(quantiles, share) {
+function cosineAt(quantiles, share) {
   const place = Math.max(0, Math.min(1, share)) * (quantiles.length - 1);
   const low = Math.floor(place);
   const high = Math.min(low + 1, quantiles.length - 1);

@@ -1,6 +1,6 @@
 // The playlist: what is to be played one after another, to download as M3U.
 
-import { byId, clock, element } from "./dom.js";
+import { byId, clock, element, keepingFocus } from "./dom.js";
 import { follow, play } from "./player.js";
 
 const box = byId("queue");
@@ -14,7 +14,7 @@ export function enqueue(more) {
 }
 
 /** The playlist as text, with addresses of this service: any player that reaches it can play it. */
-export function asM3u(list) {
+function asM3u(list) {
   const plain = (text) => text.replace(/[\r\n]+/g, " ");
   const lines = list.flatMap((track) => [
     `#EXTINF:${Math.round(track.duration_seconds)},${plain([track.artist, track.title].filter(Boolean).join(" - "))}`,
@@ -35,6 +35,14 @@ export function download(list, name) {
 function show() {
   byId("queue-count").textContent = String(tracks.length);
   byId("next").hidden = tracks.length === 0;
+  const drops = "li .icon";
+  keepingFocus(box, drops, fill, (_, place) => {
+    const left = box.querySelectorAll(drops);
+    return left[Math.min(place, left.length - 1)] ?? opener;
+  });
+}
+
+function fill() {
   box.replaceChildren(
     element("h2", {}, "Playlist"),
     tracks.length === 0

@@ -46,31 +46,54 @@ document.addEventListener("drop", (event) => {
 
 let recorder = null;
 
-async function start() {
-  let stream;
+/** The microphone's stream, or null if it is not given; meanwhile the button cannot be pressed again. */
+async function microphone() {
+  const hadFocus = document.activeElement === record;
+  record.disabled = true;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    return await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch {
     say(window.isSecureContext
       ? "The microphone cannot be used; allow it for this page in your browser, or choose a file."
       : "Browsers give the microphone only to pages at localhost or over https; choose a file instead.");
+    return null;
+  } finally {
+    record.disabled = false;
+    if (hadFocus) record.focus();
+  }
+}
+
+async function start() {
+  const stream = await microphone();
+  if (!stream) return;
+  const release = () => stream.getTracks().forEach((track) => track.stop());
+  let own;
+  try {
+    own = new MediaRecorder(stream);
+    own.start();
+  } catch {
+    release();
+    say("This browser cannot record; choose a file instead.");
     return;
   }
+  recorder = own;
   const parts = [];
-  recorder = new MediaRecorder(stream);
-  recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
-  recorder.addEventListener("stop", () => {
-    stream.getTracks().forEach((track) => track.stop());
+  const timer = setTimeout(() => own.stop(), LONGEST_MS);
+  own.addEventListener("dataavailable", (event) => parts.push(event.data));
+  own.addEventListener("stop", () => {
+    clearTimeout(timer);
+    release();
+    recorder = null;
     record.setAttribute("aria-pressed", "false");
     record.textContent = "Record";
-    hear(new Blob(parts, { type: recorder.mimeType }), "Your recording");
-    recorder = null;
+    hear(new Blob(parts, { type: own.mimeType }), "Your recording");
   });
-  recorder.start();
   record.setAttribute("aria-pressed", "true");
   record.textContent = "Stop";
   say("Recording… five seconds are plenty.");
-  setTimeout(() => recorder?.state === "recording" && recorder.stop(), LONGEST_MS);
 }
 
-record.addEventListener("click", () => (recorder ? recorder.stop() : start()));
+record.addEventListener("click", () => {
+  if (!recorder) start();
+  else if (recorder.state === "recording") recorder.stop();
+});

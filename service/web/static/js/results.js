@@ -1,14 +1,15 @@
 // The question is asked whenever it changes, and the answer shown; an older answer never overtakes a newer one.
 
 import { ask, get, whenBack } from "./api.js";
-import { known } from "./catalogue.js";
-import { byId, element, notice } from "./dom.js";
+import { known, learn } from "./catalogue.js";
+import { byId, element, keepingFocus, notice } from "./dom.js";
 import { asQuestion } from "./question.js";
 import { bones, row } from "./rows.js";
 import { inWords } from "./sentence.js";
 import { change, state } from "./state.js";
 
 const PAGE = 20;
+const LOOK_AGAIN_MS = 3000;
 const list = byId("rows");
 const title = byId("found-title");
 const note = byId("found-note");
@@ -17,6 +18,7 @@ const box = byId("notice");
 let asking = null;
 let asked = null;
 let cursor = null;
+let looking = 0;
 
 const address = (path) => `${path}?limit=${PAGE}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
 
@@ -44,21 +46,45 @@ export async function showResults() {
   }
   try {
     const answer = await page(signal);
-    list.replaceChildren(...answer.rows);
+    keepingFocus(list, "button", () => list.replaceChildren(...answer.rows), sameRow);
     list.classList.remove("bones");
     box.replaceChildren();
     tell(answer);
   } catch (error) {
     if (error.name === "AbortError") return;
-    asked = undefined;
     fail(error);
   }
   list.classList.remove("is-stale");
 }
 
+/** The same button of the same track; of a track that is no longer there, the first row. */
+function sameRow(had) {
+  const track = had.closest(".row").dataset.track;
+  const again = [...list.children].find((each) => each.dataset.track === track);
+  const kind = ["more-like", "less-like", "enqueue"].find((name) => had.classList.contains(name)) ?? "round";
+  return again?.querySelector(`.${kind}`) ?? list.querySelector(".round") ?? byId("main");
+}
+
+/** Nothing is searchable yet, or too little for the catalogue to tell what is alike. */
+const isYoung = () => Object.keys(known.likeness).length === 0;
+
+function lookAgain() {
+  clearTimeout(looking);
+  looking = setTimeout(async () => {
+    const before = known.state.searchable;
+    await learn().catch(() => null);
+    if (isYoung()) lookAgain();
+    if (asked === null && known.state.searchable !== before) {
+      asked = undefined;
+      await showResults();
+    }
+  }, LOOK_AGAIN_MS);
+}
+
 function tell(answer) {
+  if (isYoung()) lookAgain();
   if (!asked) {
-    const count = known.state.searchable;
+    const count = answer.rows.length && Math.max(answer.rows.length, known.state.searchable);
     title.textContent = count ? "Begin with something you like" : "Nothing to search yet";
     note.textContent = count ? `${count.toLocaleString()} tracks. Press “More like this” on one, name one, play something, or choose tags.` : "";
     if (!count) {
@@ -85,6 +111,9 @@ async function tellQuestion(isFound) {
 }
 
 function fail(error) {
+  // What failed was not answered: the same question is asked again, from its first page on.
+  asked = undefined;
+  more.hidden = true;
   list.classList.remove("bones");
   if (error.code === "offline") {
     whenBack(showResults);
@@ -93,7 +122,6 @@ function fail(error) {
     return;
   }
   list.replaceChildren();
-  more.hidden = true;
   title.textContent = error.title || "Something went wrong";
   note.textContent = "";
   const advice = {

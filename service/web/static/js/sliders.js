@@ -9,7 +9,7 @@ import { change, state } from "./state.js";
 const box = byId("sliders");
 const inputs = new Map();
 
-export function words(amount) {
+function words(amount) {
   if (amount === 0) return "any";
   if (amount > 0) return amount > 0.66 ? "the same" : amount > 0.33 ? "similar" : "a little";
   return amount < -0.66 ? "quite another" : "another";

@@ -10,10 +10,10 @@ let isPassing = false;
 
 export let state = read(location.search);
 
-/** Calls `listener` whenever the question changes, and says whether it came from the page's own controls. */
+/** Calls `listener` with the new state whenever it changes. */
 export const onChange = (listener) => listeners.push(listener);
 
-export function read(search) {
+function read(search) {
   const given = new URLSearchParams(search);
   const amounts = {};
   for (const each of given.getAll("by")) {
@@ -69,6 +69,11 @@ export function addExample(example, side) {
 
 export function dropExample(example) {
   change({ like: state.like.filter((each) => each !== example), unlike: state.unlike.filter((each) => each !== example) });
+}
+
+// A slider that is dragged back to where it began tells of no change: its move ends with the hand or the focus.
+for (const name of ["pointerup", "pointercancel", "focusout"]) {
+  window.addEventListener(name, () => { isPassing = false; });
 }
 
 window.addEventListener("popstate", () => {

@@ -1,11 +1,18 @@
 // Waveforms, drawn when their row is on the screen. Two are asked for at a time: the first look at a track decodes it.
 
-import { get } from "./api.js";
+import { get, whenBack } from "./api.js";
 
 const kept = new Map();
 const queue = [];
-let busy = 0;
+const asked = new Set();
 const AT_ONCE = 2;
+const FIRST_WAIT_MS = 5000;
+// Refusals that stay: asking again would be answered the same.
+const LASTING = new Set(["track_not_found", "audio_missing", "audio_changed", "undecodable", "decoder_crashed", "too_large",
+  "not_audio", "no_audio_stream", "too_short"]);
+let bodyWidth = 0;
+
+const wavesOf = (id) => [...document.querySelectorAll("canvas.wave")].filter((canvas) => canvas.trackId === id);
 
 const seen = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -14,7 +21,12 @@ const seen = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "120px" });
 
-new ResizeObserver(() => document.querySelectorAll("canvas.wave").forEach(draw)).observe(document.body);
+new ResizeObserver(() => {
+  // The body grows with every list; only another width changes a waveform.
+  if (bodyWidth === document.body.clientWidth) return;
+  bodyWidth = document.body.clientWidth;
+  document.querySelectorAll("canvas.wave").forEach(draw);
+}).observe(document.body);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
   document.querySelectorAll("canvas.wave").forEach(draw));
 
@@ -24,15 +36,26 @@ function want(canvas) {
   next();
 }
 
-async function next() {
-  while (busy < AT_ONCE && queue.length > 0) {
+function next() {
+  while (asked.size < AT_ONCE && queue.length > 0) {
     const canvas = queue.shift();
-    if (!canvas.isConnected || !canvas.isSeen) continue;
-    busy += 1;
-    get(`/tracks/${encodeURIComponent(canvas.trackId)}/peaks`)
-      .then(({ peaks }) => kept.set(canvas.trackId, peaks))
-      .catch((error) => error.code === "offline" || kept.set(canvas.trackId, []))
-      .finally(() => { busy -= 1; draw(canvas); next(); });
+    const id = canvas.trackId;
+    if (!canvas.isConnected || !canvas.isSeen || kept.has(id) || asked.has(id)) continue;
+    asked.add(id);
+    get(`/tracks/${encodeURIComponent(id)}/peaks`)
+      .then(({ peaks }) => kept.set(id, peaks))
+      .catch((error) => refused(id, error, canvas))
+      .finally(() => { asked.delete(id); wavesOf(id).forEach(draw); next(); });
+  }
+}
+
+function refused(id, error, canvas) {
+  const again = () => wavesOf(id).filter((each) => each.isSeen).forEach(want);
+  if (LASTING.has(error.code)) kept.set(id, []);
+  else if (error.code === "offline") whenBack(again);
+  else {
+    canvas.wait = 2 * (canvas.wait ?? FIRST_WAIT_MS / 2);
+    setTimeout(again, canvas.wait);
   }
 }
 
