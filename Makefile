@@ -1,6 +1,6 @@
 # make demo    a searchable catalogue of the samples, at http://127.0.0.1:8000 (PORT=… for another)
 # make test    everything installed, everything checked
-# make prove   what is promised of faults, at full size; some hours
+# make prove   what is promised of faults, at full size
 # make install the `facet` command in .venv, to use on music of your own
 
 PYTHON ?= python3

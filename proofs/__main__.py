@@ -1,7 +1,7 @@
 """Runs the proofs, one after the other, each in a folder that is gone afterwards.
 
-    python -m proofs                    all of them, at full size: what `make prove` does; it takes an hour or more
-    python -m proofs --brief            all of them, small: a few minutes
+    python -m proofs                    all of them, at full size: what `make prove` does
+    python -m proofs --brief            all of them, small
     python -m proofs kills --size 50    one of them, of a size of one's own
 
 Exits with status 1 if a promise does not hold.
@@ -28,7 +28,7 @@ class Proof:
         says: What is promised.
         unit: Of the size.
         full: Size that proves it.
-        brief: Size that shows that the proof works, in seconds.
+        brief: Size that shows that the proof works.
     """
 
     says: str
@@ -73,6 +73,10 @@ def main() -> int:
             continue
         except NotProvenError as error:
             print(f"NOT PROVEN: {error}", flush=True)
+            failed = True
+            continue
+        except Exception as error:  # what breaks proves nothing, and must not keep the others from being run
+            print(f"NOT PROVEN: {error!r}", flush=True)
             failed = True
             continue
         print(f"PROVEN in {time.monotonic() - began:.0f} s", flush=True)

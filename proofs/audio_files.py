@@ -39,6 +39,7 @@ def prove(size: int, folder: Path) -> None:
     whole = {name: write(folder / f"whole{kind.suffix}", sound, kind).read_bytes() for name, kind in FORMATS.items()}
     answers: Counter[str] = Counter()
     seconds = []
+    ways: set[str] = set()
     environment = {**small.environment, "FACET_DECODE_SECONDS": str(DECODE_SECONDS)}
     with (
         serving(folder, environment) as served,
@@ -52,6 +53,7 @@ def prove(size: int, folder: Path) -> None:
         for number in range(size):
             name = list(whole)[number % len(whole)]
             damage = DAMAGES[number // len(whole) % len(DAMAGES)]
+            ways.add(damage.__name__)
             content = damage(whole[name], rng)
             began = time.monotonic()
             try:
@@ -68,7 +70,7 @@ def prove(size: int, folder: Path) -> None:
             client.post("/tags", files={"file": whole["flac"]}).status_code == 200, "a whole file is not heard any more"
         )
         grown = memory_bytes(served.process.pid) - memory_before
-    tell("files", f"{size} of {len(whole)} formats, damaged in {len(DAMAGES)} ways")
+    tell("files", f"{size} of {min(size, len(whole))} formats, damaged in {len(ways)} ways")
     tell("answers", ", ".join(f"{count} {code}" for code, count in answers.most_common()))
     tell("slowest answer", f"{max(seconds):.2f} s; median {sorted(seconds)[len(seconds) // 2] * 1000:.0f} ms")
     tell("memory of the service grew by", f"{grown / 1e6:.0f} MB")

@@ -9,9 +9,9 @@ from pathlib import Path
 from benchmarks.migrations import fill
 from proofs.processes import ROOT, facet_environment
 from proofs.proving import check, tell
-from service.catalogue.copying import sums_of
 from service.catalogue.database import Database
 from service.catalogue.migrating import upgrade
+from tests.service.catalogue_content import rows_in
 
 MEMORY_BYTES = 300 * 10**6
 # Not `ru_maxrss`: a child that is started by a large process begins with that one's peak. The kernel's own count, in
@@ -45,7 +45,7 @@ def prove(size: int, folder: Path) -> None:
     seconds, peak = _run("restore", file, url=target)
     tell("restore", f"{seconds:.1f} s, at most {peak / 1e6:.0f} MB of memory")
     check(peak < MEMORY_BYTES, "a restore takes too much memory")
-    check(_content(source) == _content(target), "what was restored is not what there was")
+    check(rows_in(source) == rows_in(target), "what was restored is not what there was")
 
 
 def _run(verb: str, file: Path, *, url: str) -> tuple[float, int]:
@@ -62,12 +62,3 @@ def _run(verb: str, file: Path, *, url: str) -> tuple[float, int]:
     found = re.search(r"peak (\d+)", done.stdout)
     check(found, "its memory was not told")
     return time.monotonic() - began, int(found[1]) if found else 0
-
-
-def _content(url: str) -> dict[str, str]:
-    database = Database(url)
-    with database.reading() as session:
-        sums = {name: each.checksum for name, each in sums_of(session.connection()).items()}
-    database.close()
-    sums.pop("catalogue_state")
-    return sums

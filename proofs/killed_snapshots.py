@@ -82,7 +82,3 @@ class Publishes(_OfSnapshots):
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         super().__init__(folder, rng, lambda _: ["facet.py", "index", "rebuild"])
-
-
-def _victim(small: SmallCatalogue) -> list[str]:
-    return ["-m", "proofs.victim", small.url, str(small.model), str(small.data)]

@@ -11,7 +11,10 @@ from typing import Protocol
 
 from proofs.killed_snapshots import Compactions, Publishes
 from proofs.killed_writers import Backups, Ingests, Migrations, Restores
-from proofs.proving import folder_in, tell
+from proofs.proving import check, folder_in, tell
+
+# Of so many kills of one kind, at moments that are spread over all of its time, one at least must meet its work.
+AMID_FROM_KILLS = 10
 
 
 class Killed(Protocol):
@@ -48,7 +51,7 @@ def prove(size: int, folder: Path) -> None:
     """Kill `size` times, in equal parts each of the kinds.
 
     Raises:
-        NotProvenError: If anything is lost, doubled or half-visible.
+        NotProvenError: If anything is lost, doubled or half-visible, or the kills came too late to tell.
     """
     rng = random.Random(9)
     for number, (name, kind) in enumerate(KINDS.items()):
@@ -58,4 +61,5 @@ def prove(size: int, folder: Path) -> None:
         killed = kind(folder_in(folder, name), rng)
         amid = sum(killed.kill_once() for _ in range(kills))
         killed.finish()
+        check(amid > 0 or kills < AMID_FROM_KILLS, f"none of {kills} kills of {name} came amid its work")
         tell(name, f"{kills} kills, {amid} of them amid its work")

@@ -59,11 +59,14 @@ def _ingested(small: SmallCatalogue, excerpts: str, *, allowed_seconds: float) -
         cwd=ROOT,
         env=facet_environment({**small.environment, "FACET_EXCERPTS_PER_TRACK": excerpts}),
     ) as process:
-        while process.poll() is None:
-            peak = max(peak, _memory_of_all(process.pid))
-            check(time.monotonic() - began < allowed_seconds, f"it takes longer than {allowed_seconds:.0f} s")
-            time.sleep(0.1)
-        output = process.stdout.read() if process.stdout else ""
+        try:
+            while process.poll() is None:
+                peak = max(peak, _memory_of_all(process.pid))
+                check(time.monotonic() - began < allowed_seconds, f"it takes longer than {allowed_seconds:.0f} s")
+                time.sleep(0.1)
+            output = process.stdout.read() if process.stdout else ""
+        finally:
+            process.kill()  # or leaving the block would wait for it; one that has ended is not sent anything
     check(process.returncode == 0, output)
     return time.monotonic() - began, peak
 

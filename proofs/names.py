@@ -19,7 +19,6 @@ from proofs.proving import check, folder_in, tell
 from proofs.small_catalogue import small_catalogue
 from tests.service.http.running import encoded, tune
 
-LONGEST_NAME_BYTES = 255
 ODD = [
     *(b" leading", b"trailing ", b"-rf", b"--report", b"#hash", b"100%41", b"a'b\"c", b"back\\slash", b"new\nline"),
     *(b"tab\tbell\x07escape\x1b[31m", b"\xe2\x80\xaeright to left", b"CON", b"name.", b"a;b&c|d$e`f", b"*?[x]"),
@@ -92,5 +91,6 @@ def _scripts(names_each: int) -> Iterator[tuple[str, bytes]]:
         if len(known) < 10:
             continue
         for _ in range(names_each):
+            # At most 30 * 4 bytes, of the 255 that a name may have with its ending.
             text = "".join(rng.choices(known, k=rng.randint(1, 30)))
-            yield script, text.encode()[: LONGEST_NAME_BYTES - 4]
+            yield script, text.encode()

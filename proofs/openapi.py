@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from proofs.processes import ROOT, run_facet, serving
+from proofs.processes import ROOT, facet_environment, run_facet, serving
 from proofs.proving import NotPossibleHereError, check, tell
 from proofs.small_catalogue import small_catalogue
 
@@ -43,7 +43,7 @@ def prove(size: int, folder: Path) -> None:
                 *("--generation-database", "none", "--no-color", "--request-timeout", "60"),
             ],
             cwd=folder,
-            env={**_environment(), "PYTHONPATH": str(ROOT)},
+            env={**facet_environment({}), "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
@@ -57,9 +57,3 @@ def prove(size: int, folder: Path) -> None:
     check(done.returncode == 0, f"schemathesis found something:\n{done.stdout[-8000:]}{done.stderr[-2000:]}")
     mistakes = [line for line in served.log.read_text().splitlines() if '"request_failed"' in line]
     check(not mistakes, f"the service made a mistake: {mistakes[:1]}")
-
-
-def _environment() -> dict[str, str]:
-    from proofs.processes import facet_environment
-
-    return facet_environment({})

@@ -17,7 +17,7 @@ from proofs.processes import run_facet, serving
 from proofs.proving import check, tell
 from proofs.small_catalogue import add_made_up_tracks, small_catalogue
 from service.catalogue.repository import Catalogue
-from service.indexing.follower import COMPACT_FROM_TRACKS
+from service.indexing.follower import worthwhile
 
 ASKERS = 4
 PUBLISHED_SECONDS = 900.0
@@ -41,7 +41,7 @@ def prove(size: int, folder: Path) -> None:
             rebuilt = 0
             with Catalogue.open(small.url) as catalogue:
                 for number in range(size):
-                    tracks = max(COMPACT_FROM_TRACKS, catalogue.count_tracks() // 10) + 100
+                    tracks = int(worthwhile(catalogue.count_tracks())) + 100
                     add_made_up_tracks(catalogue, bundle, tracks, rng=rng)
                     _wait_until_published(served.address, catalogue.count_tracks())
                     if number % 3 == 2:
@@ -89,7 +89,7 @@ def _wait_until_published(address: str, tracks: int) -> None:
         lines = httpx.get(f"{address}/metrics", timeout=30).text.splitlines()
         told = {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
         is_there = told["facet_index_tracks"] == tracks
-        if is_there and told["facet_index_uncompacted_tracks"] <= max(COMPACT_FROM_TRACKS, tracks / 10):
+        if is_there and told["facet_index_uncompacted_tracks"] <= worthwhile(tracks):
             return
         check(time.monotonic() < give_up, f"no snapshot was published within {PUBLISHED_SECONDS:.0f} s")
         time.sleep(0.05)

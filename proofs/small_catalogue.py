@@ -21,12 +21,10 @@ class SmallCatalogue:
     """Where things are; the catalogue itself is made by whoever ingests first.
 
     Attributes:
-        folder: Of all of it.
         music: Files of tunes.
         environment: What makes `facet` use it.
     """
 
-    folder: Path
     music: Path
     environment: dict[str, str]
 
@@ -46,22 +44,21 @@ class SmallCatalogue:
         return Path(self.environment["FACET_MODEL"])
 
 
-def small_catalogue(folder: Path, *, files: int, seed: int = 1, data: Path | None = None) -> SmallCatalogue:
+def small_catalogue(folder: Path, *, files: int, data: Path | None = None) -> SmallCatalogue:
     """Tunes and a bundle, and settings that name them.
 
     Args:
         folder: Where.
         files: How many tunes.
-        seed: Of their notes.
         data: The data folder, if it is to be elsewhere.
     """
     music = folder_in(folder, "music")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     for number in range(files):
         (music / f"tune-{number:04d}.wav").write_bytes(encoded(tune(rng)))
     model = write_tiny_bundle(folder / "model")
     environment = {"FACET_DATA_DIR": str(data or folder / "data"), "FACET_MODEL": str(model)}
-    return SmallCatalogue(folder, music, environment)
+    return SmallCatalogue(music, environment)
 
 
 def add_made_up_tracks(catalogue: Catalogue, bundle: ModelBundle, tracks: int, *, rng: np.random.Generator) -> None:

@@ -38,7 +38,7 @@ def main() -> None:
             while following.index.snapshot is published or following.index.uncompacted:
                 time.sleep(0.01)
                 if following.index_problem is not None and following.caught_up.is_set():
-                    raise SystemExit(following.index_problem)
+                    raise SystemExit(following.index_problem.reason)
         following.close()
 
 

@@ -1,9 +1,11 @@
 """A catalogue into one file, while it is read and written. `facet backup` calls this; `restoring` goes the other way.
 
 Everything is read in one transaction, so it is of one moment; nobody waits for it. What can be made again is not in it:
-the index. What is not Facet's is not in it either: the music, and the model.
+the index, the maps and the waveforms. What is not Facet's is not in it either: the music, and the model.
 """
 
+import functools
+import glob
 import os
 import secrets
 import time
@@ -22,7 +24,7 @@ from service.catalogue.backup_file import (
     opened_for_writing,
     written_plainly,
 )
-from service.catalogue.copying import Tally, empty, rows_of, tables_of, write_rows
+from service.catalogue.copying import copy_rows, empty
 from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueNotMigratedError
 from service.catalogue.migrating import alembic_config, refuse_unknown
@@ -36,7 +38,7 @@ def back_up(database: Database, file: Path, *, replace: bool = False) -> BackupC
 
     Args:
         database: Whose tables may stand at any step that this Facet knows.
-        file: Where. It holds paths, names and the digests of keys, so only its owner may read it.
+        file: Where. It holds paths and names, so only its owner may read it.
         replace: Whether a file of this name may be replaced; it stays until the new one is complete.
 
     Returns:
@@ -52,7 +54,7 @@ def back_up(database: Database, file: Path, *, replace: bool = False) -> BackupC
         raise BackupError(f"{file} is there already; take another name, or replace it with --replace")
     if database.step() is None:
         raise CatalogueNotMigratedError(f"there is no catalogue at {database.name}, so there is nothing to back up")
-    remove_abandoned(file)
+    _remove_abandoned(file)
     partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
     with written_plainly(file):
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -70,9 +72,9 @@ def back_up(database: Database, file: Path, *, replace: bool = False) -> BackupC
     return content
 
 
-def remove_abandoned(file: Path) -> None:
+def _remove_abandoned(file: Path) -> None:
     """Delete what earlier backups to this file left that were killed."""
-    for path in file.parent.glob(f".{_escaped(file.name)}.*.partial"):
+    for path in file.parent.glob(f".{glob.escape(file.name)}.*.partial"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS:
                 path.unlink()
@@ -84,29 +86,16 @@ def _fill(database: Database, partial: Path, file: Path) -> BackupContent:
         source = session.connection()
         step = source.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         made_at = datetime.now(UTC)
-        config = alembic_config(target)
-        refuse_unknown(config, database, step)
+        refuse_unknown(database, step)
         with written_plainly(file):
-            command.upgrade(config, step)
+            command.upgrade(alembic_config(target), step)
             empty(target)
-            places = {table.name: table for table in tables_of(target)}
-        sums = {}
-        for table in tables_of(source):
-            tally = Tally()
-            for batch in rows_of(source, table):
-                tally.add(batch)
-                with written_plainly(file):
-                    write_rows(target, places[table.name], batch)
-            sums[table.name] = tally.sum
+        sums = copy_rows(source, target, writing=functools.partial(written_plainly, file))
         with written_plainly(file):
             describe(target, BackupContent(made_at=made_at, step=step, tables=sums))
             target.commit()
     with opened_backup(partial) as (_, content):
         return content
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
 
 
 def _sync(path: Path) -> None:

@@ -110,7 +110,7 @@ def opened_for_reading(file: Path) -> Iterator[Connection]:
         engine.dispose()
 
 
-def check(connection: Connection, file: Path, expected: dict[str, TableSum]) -> None:
+def _read_through(connection: Connection, file: Path, expected: dict[str, TableSum]) -> None:
     """Read a backup through.
 
     Raises:
@@ -142,7 +142,7 @@ def _checked(connection: Connection, file: Path) -> BackupContent:
             step=str(read["step"]),
             tables={name: TableSum(**table) for name, table in read["tables"].items()},
         )
-        check(connection, file, content.tables)
+        _read_through(connection, file, content.tables)
     except (DBAPIError, ValueError, KeyError, TypeError) as error:
         raise BackupError(f"the backup {file} is damaged: {error}; use another one") from error
     return content

@@ -15,6 +15,7 @@ What is promised, and how:
 """
 
 import os
+import secrets
 import socket
 import sqlite3
 import time
@@ -39,6 +40,8 @@ CONNECT_SECONDS = 10
 KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 # SQLSTATE 42501, insufficient_privilege: to be mended in the database, not in Facet.
 FORBIDDEN = "42501"
+# In containers, two processes may have one host name and one number.
+_PROCESS = secrets.token_hex(4)
 
 
 class Database:
@@ -204,7 +207,7 @@ def _postgresql_engine(url: URL) -> Engine:
     ours = {
         **{"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8", **KEEPALIVES},
         # Whom the server's own tools name, and by which `facet restore` sees that somebody is there.
-        "application_name": f"facet {socket.gethostname()[:32]} {os.getpid()}",
+        "application_name": f"facet {socket.gethostname()[:32]} {os.getpid()} {_PROCESS}",
     }
     return create_engine(
         url,

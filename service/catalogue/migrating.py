@@ -54,10 +54,9 @@ def upgrade_within(connection: Connection, database: Database) -> Upgrade:
     _refuse_encoding(connection, database)
     if before is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
         raise CatalogueError(f"the database at {database.name} holds tables that are not Facet's; give it its own")
-    config = alembic_config(connection)
     if before is not None:
-        refuse_unknown(config, database, before)
-    command.upgrade(config, "head")
+        refuse_unknown(database, before)
+    command.upgrade(alembic_config(connection), "head")
     return Upgrade(before=before, after=SCHEMA_REVISION)
 
 
@@ -74,18 +73,26 @@ def make_folder(database: Database) -> None:
             raise CatalogueError(f"the folder {database.file.parent} cannot be made: {error.strerror}") from error
 
 
-def alembic_config(connection: Connection) -> Config:
-    """Alembic's configuration, without a file: the steps lie beside this program's own modules."""
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, without a file: the steps lie beside this program's own modules.
+
+    Args:
+        connection: Whose tables are to be changed; None to look at the steps alone.
+    """
     config = Config()
-    config.set_main_option("script_location", steps_folder())
+    # It reads a percent sign as the beginning of a variable.
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 
 
-def steps_folder() -> str:
-    """Where the steps lie, as Alembic is told."""
-    # It reads a percent sign as the beginning of a variable.
-    return str(Path(migrations.__file__).parent).replace("%", "%%")
+def is_known(step: str) -> bool:
+    """Whether this Facet has heard of a step."""
+    try:
+        ScriptDirectory.from_config(alembic_config()).get_revision(step)
+    except CommandError:
+        return False
+    return True
 
 
 @contextmanager
@@ -113,16 +120,14 @@ def _refuse_encoding(connection: Connection, database: Database) -> None:
         )
 
 
-def refuse_unknown(config: Config, database: Database, step: str) -> None:
+def refuse_unknown(database: Database, step: str) -> None:
     """Refuse what stands at a step that this Facet has never heard of.
 
     Raises:
         CatalogueError: If it does.
     """
-    try:
-        ScriptDirectory.from_config(config).get_revision(step)
-    except CommandError as error:
+    if not is_known(step):
         raise CatalogueError(
             f"the catalogue at {database.name} is at step {step}, this Facet knows steps up to {SCHEMA_REVISION}; "
             "it was written by a newer Facet: install that one"
-        ) from error
+        )

@@ -9,14 +9,14 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
 from service.catalogue.backup_file import BackupContent, BackupError, opened_backup, opened_for_reading
-from service.catalogue.copying import TableSum, Tally, empty, rows_of, sums_of, tables_of, write_rows
+from service.catalogue.copying import copy_rows, empty, sums_of
 from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueError
 from service.catalogue.migrating import locked, make_folder, upgrade, upgrade_within
@@ -100,19 +100,20 @@ def _at_this_step(connection: Connection, content: BackupContent, file: Path) ->
     if content.step == SCHEMA_REVISION:
         yield connection
         return
-    try:
-        with tempfile.TemporaryDirectory(prefix="facet-restore-") as folder:
-            copy = Path(folder) / "backup.db"
+    with ExitStack() as held:
+        try:
+            copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="facet-restore-"))) / "backup.db"
             shutil.copyfile(file, copy)
             database = Database(f"sqlite:///{copy}")
             try:
                 upgrade(database)
             finally:
                 database.close()
-            with opened_for_reading(copy) as upgraded:
-                yield upgraded
-    except OSError as error:
-        raise BackupError(f"the backup {file} cannot be brought to step {SCHEMA_REVISION}: {error.strerror}") from error
+        except OSError as error:
+            reason = f"the backup {file} cannot be brought to step {SCHEMA_REVISION}: {error.strerror}"
+            raise BackupError(reason) from error
+        # What goes wrong from here on is none of the copy's.
+        yield held.enter_context(opened_for_reading(copy))
 
 
 def _replace(source: Connection, database: Database, *, replace: bool) -> tuple[str | None, int]:
@@ -120,7 +121,6 @@ def _replace(source: Connection, database: Database, *, replace: bool) -> tuple[
     with locked(database) as target:
         replaced = _identity(target)
         upgrade_within(target, database)
-        places = {table.name: table for table in tables_of(target)}
         if not database.is_sqlite:
             # Whoever writes takes this lock first: nobody comes between what is read and what is deleted.
             target.execute(text("SELECT id FROM catalogue_state FOR UPDATE"))
@@ -130,13 +130,7 @@ def _replace(source: Connection, database: Database, *, replace: bool) -> tuple[
                 f"the catalogue at {database.name} holds {tracks} tracks; make a backup of it, then say --replace"
             )
         empty(target)
-        sums: dict[str, TableSum] = {}
-        for table in tables_of(source):
-            tally = Tally()
-            for batch in rows_of(source, table):
-                tally.add(batch)
-                write_rows(target, places[table.name], batch)
-            sums[table.name] = tally.sum
+        sums = copy_rows(source, target)
         if sums_of(target) != sums:
             raise CatalogueError(f"what was written to {database.name} is not what was read; it was left as it was")
         target.execute(text("UPDATE catalogue_state SET identity = :new"), {"new": str(uuid.uuid4())})

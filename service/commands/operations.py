@@ -19,8 +19,9 @@ def backup(file: Path, *, replace: bool) -> None:
     """Write the catalogue into FILE, while it is served and filled.
 
     What is written is of one moment, read again and checked. In it are the tracks, what is heard in them, and all else
-    that the database holds. Not in it are the music and the model, which are not Facet's to keep, and the index, which
-    is made anew from the catalogue. The file can be restored into SQLite and PostgreSQL, wherever it came from.
+    that the database holds. Not in it are the music and the model, which are not Facet's to keep, and the index, the
+    maps and the waveforms, which are made anew. The file can be restored into SQLite and PostgreSQL, wherever it came
+    from.
     """
     settings = command_settings()
     began = time.monotonic()
@@ -61,8 +62,9 @@ def restore(file: Path, *, replace: bool) -> None:
         finally:
             database.close()
     if done.replaced_identity is not None:
-        # The index of what was there: it can be made again, but there is nothing to make it of any more.
-        shutil.rmtree(settings.snapshots_dir / done.replaced_identity, ignore_errors=True)
+        # The index and the maps of what was there: there is nothing to make them of any more.
+        for kept in (settings.snapshots_dir, settings.maps_dir):
+            shutil.rmtree(kept / done.replaced_identity, ignore_errors=True)
     click.echo(
         f"the catalogue at {database.name} is that of {done.content.made_at:%Y-%m-%d %H:%M:%S} UTC again: "
         f"{done.tracks} tracks, in {time.monotonic() - began:.1f} s; the service makes its index when it starts"

@@ -1,25 +1,11 @@
 """What keeps the service from answering, part by part. All of it is known already: nothing is asked, nothing waits."""
 
-from dataclasses import dataclass
-
 from service.http.resources import Resources
-
-
-@dataclass(frozen=True)
-class PartProblem:
-    """Why a part of the service cannot answer.
-
-    Attributes:
-        code: Stable, for programs; see `CODES`.
-        reason: In words, without a name of a host, user or file.
-    """
-
-    code: str
-    reason: str
-
+from service.indexing.follower import PartProblem
 
 CODES = {
     "catalogue_unavailable": "The database cannot be read, or does not answer.",
+    "catalogue_replaced": "A backup was restored meanwhile: the service must be started again.",
     "bundle_unheard": "None of the catalogue's tracks is analysed with this model.",
     "index_behind": "The index has not caught up with the catalogue yet.",
     "index_stuck": "The index cannot follow the catalogue.",
@@ -29,12 +15,10 @@ CODES = {
 def part_problems(resources: Resources) -> dict[str, PartProblem | None]:
     """What is wrong with the database, the bundle and the index; None where nothing is."""
     follower = resources.follower
-    catalogue, index = follower.catalogue_problem, follower.index_problem
-    index_code = "index_stuck" if follower.is_stuck else "index_behind"
     return {
-        "database": None if catalogue is None else PartProblem("catalogue_unavailable", catalogue),
+        "database": follower.catalogue_problem,
         "bundle": _bundle_problem(resources),
-        "index": None if index is None else PartProblem(index_code, index),
+        "index": follower.index_problem,
     }
 
 

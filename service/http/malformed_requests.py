@@ -1,13 +1,16 @@
 """What is no HTTP at all is answered as a problem, too. uvicorn parses; `serving` has it use this connection."""
 
 import json
+from typing import cast
 from uuid import uuid4
 
+from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.http.problems import MEDIA_TYPE, problem_content
 from service.http.request_record import REQUEST_ID_HEADER
 from service.operations.logs import get_logger
+from service.operations.metrics import Metrics
 
 log = get_logger(__name__)
 
@@ -22,12 +25,15 @@ class AnsweringConnection(HttpToolsProtocol):
             msg: Why, in uvicorn's words; ASCII.
         """
         request_id = uuid4().hex
-        detail = f"{msg.rstrip('.')}: what came is no HTTP request, or its head is larger than 64 KiB"
+        detail = f"{msg.rstrip('.')}: what came is no HTTP request"
         content = json.dumps({**problem_content("malformed_request", detail), "request_id": request_id}).encode()
         head = (
             f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\n"
             f"{REQUEST_ID_HEADER}: {request_id}\r\nconnection: close\r\n\r\n"
         )
         log.info("request_not_understood", request_id=request_id)
+        # `config.app` is what `serving` serves; around it uvicorn may have wrapped others.
+        metrics: Metrics = cast(FastAPI, self.config.app).state.metrics
+        metrics.count_problem("malformed_request")
         self.transport.write(STATUS_LINE[400] + head.encode("ascii") + content)
         self.transport.close()

@@ -17,6 +17,7 @@ from index.query import QueryError
 from index.subspaces import UnknownDimensionError
 from service.catalogue.errors import CatalogueUnavailableError, TrackNotFoundError
 from service.http.problems import Problem, nearest_names, problem_response
+from service.http.recording import CLIENT_CLOSED_REQUEST
 from service.http.refusals import RefusalError, UnknownNameError
 from service.operations.logs import get_logger
 
@@ -85,8 +86,8 @@ async def _as_problem(request: Request, error: Exception) -> Response:
             log.error("no_room", error=str(error))
             code, detail = "no_room", "the service cannot write to its disk; try again once whoever runs it made room"
         case ClientDisconnect():
-            # Nobody reads this answer.
-            code, detail = "malformed_upload", "the connection ended before the clip did"
+            # Nobody reads this answer: it is for the record, and no problem of anybody's.
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
     if isinstance(error, UnknownNameError | UnknownDimensionError):
         extensions = {"nearest": nearest_names(error.found, error.known), "known": list(error.known)}
     return problem_response(code, detail, headers=headers, **extensions)

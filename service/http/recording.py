@@ -4,6 +4,7 @@ The event has the route's template, never the address itself: paths and query st
 may hold keys. A mistake of the service ends here too: it is logged with its traceback, and answered as a problem.
 """
 
+import asyncio
 import time
 
 import structlog
@@ -22,6 +23,8 @@ NO_ROUTE = "(none)"
 POLLED_ROUTES = ("/livez", "/readyz", "/metrics")
 # What a client that went away before its answer is counted under: nginx's own word for it.
 CLIENT_CLOSED_REQUEST = 499
+# What uvicorn answers to a request that it cancels.
+CUT_OFF = 500
 
 
 class RequestRecorder:
@@ -39,6 +42,7 @@ class RequestRecorder:
         record = begin_record(Headers(scope=scope).get(REQUEST_ID_HEADER))
         began = time.perf_counter()
         status: int | None = None
+        is_cut_off = False
 
         async def named_send(message: Message) -> None:
             nonlocal status
@@ -50,15 +54,21 @@ class RequestRecorder:
         with structlog.contextvars.bound_contextvars(request_id=record.request_id), self._metrics.in_flight():
             try:
                 await self._app(scope, receive, named_send)
+            except asyncio.CancelledError:
+                # Told to stop, the service waits for this long and no longer.
+                is_cut_off = True
+                raise
             except Exception as error:
                 log.exception("request_failed", route=_route(scope), error=repr(error))
                 if status is None:
                     detail = "an unexpected error; the service's log says more, under this request's id"
                     await problem_response("internal_error", detail)(scope, receive, named_send)
             finally:
-                self._tell(scope, record, status or CLIENT_CLOSED_REQUEST, seconds=time.perf_counter() - began)
+                status = status or (CUT_OFF if is_cut_off else CLIENT_CLOSED_REQUEST)
+                seconds = time.perf_counter() - began
+                self._tell(scope, record, status, is_cut_off=is_cut_off, seconds=seconds)
 
-    def _tell(self, scope: Scope, record: RequestRecord, status: int, *, seconds: float) -> None:
+    def _tell(self, scope: Scope, record: RequestRecord, status: int, *, is_cut_off: bool, seconds: float) -> None:
         route = _route(scope)
         self._metrics.count(
             method=scope["method"], route=route, status=status, dimension=record.dimension, seconds=seconds
@@ -71,7 +81,10 @@ class RequestRecorder:
         if record.problem is not None:
             fields["problem"] = record.problem
         tell = log.debug if route in POLLED_ROUTES and status < 500 else log.info
-        tell("request_answered" if status != CLIENT_CLOSED_REQUEST else "request_broken_off", **fields)
+        if is_cut_off:
+            tell("request_cut_off", **fields)
+        else:
+            tell("request_answered" if status != CLIENT_CLOSED_REQUEST else "request_broken_off", **fields)
 
 
 def _route(scope: Scope) -> str:

@@ -7,6 +7,7 @@ searchable within a second. The searcher takes `index`; the health endpoint take
 import shutil
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from index.live import LiveIndex
@@ -28,6 +29,19 @@ COMPACT_FROM_SHARE = 0.1
 COMPACT_AGAIN_SECONDS = 60.0
 # A database that takes this long to tell its revision is out of reach.
 SILENT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class PartProblem:
+    """Why a part of the service cannot answer.
+
+    Attributes:
+        code: Stable, for programs; one of `health.readiness.CODES`.
+        reason: In words, without a name of a host, user or file.
+    """
+
+    code: str
+    reason: str
 
 
 class _StoppingError(Exception):
@@ -59,12 +73,15 @@ class IndexFollower:
         """
         self.caught_up = threading.Event()
         self.catalogue_tracks = 0
-        self.is_stuck = False
         # When the catalogue was last read, in seconds since 1970, and the revision it was at.
         self.seen_at: float | None = None
         self.seen_revision = 0
-        self.index_problem: str | None = "the index has not caught up with the catalogue yet"
-        self._catalogue_problem: str | None = "the catalogue has not been read yet"
+        self.index_problem: PartProblem | None = PartProblem(
+            "index_behind", "the index has not caught up with the catalogue yet"
+        )
+        self._catalogue_problem: PartProblem | None = PartProblem(
+            "catalogue_unavailable", "the catalogue has not been read yet"
+        )
         self._asked_at: float | None = None
         self._catalogue = catalogue
         self._root = root
@@ -87,11 +104,11 @@ class IndexFollower:
         return self._index
 
     @property
-    def catalogue_problem(self) -> str | None:
+    def catalogue_problem(self) -> PartProblem | None:
         """Why the catalogue cannot be read, or None if it can."""
         asked_at = self._asked_at
         if asked_at is not None and (seconds := time.monotonic() - asked_at) > SILENT_SECONDS:
-            return f"the catalogue has not answered for {seconds:.0f} s"
+            return PartProblem("catalogue_unavailable", f"the catalogue has not answered for {seconds:.0f} s")
         return self._catalogue_problem
 
     def start(self) -> None:
@@ -120,13 +137,17 @@ class IndexFollower:
             # The database was replaced by an older one: nothing that was followed counts.
             self.caught_up.clear()
             self._is_open = False
-            self._note(index="the catalogue was replaced by an older one; the index is being made anew", error=error)
+            reason = "the catalogue was replaced by an older one; the index is being made anew"
+            self._note(index=PartProblem("index_behind", reason), error=error)
         except CatalogueReplacedError as error:
-            self._note(catalogue="the catalogue was replaced by a restored one; start the service again", error=error)
+            reason = "the catalogue was replaced by a restored one; start the service again"
+            self._note(catalogue=PartProblem("catalogue_replaced", reason), error=error)
         except CatalogueError as error:
-            self._note(catalogue="the catalogue cannot be read; the service's log says why", error=error)
+            reason = "the catalogue cannot be read; the service's log says why"
+            self._note(catalogue=PartProblem("catalogue_unavailable", reason), error=error)
         except Exception as error:  # a follower that died would leave the index behind for ever, and silently
-            self._note(index="the index could not follow the catalogue; the service's log says why", error=error)
+            reason = "the index could not follow the catalogue; the service's log says why"
+            self._note(index=PartProblem("index_stuck", reason), error=error)
         else:
             self._note()
             self.caught_up.set()
@@ -137,7 +158,7 @@ class IndexFollower:
         If another process has published a newer one, that is taken instead.
         """
         index = self._index
-        if index.uncompacted <= _worthwhile(len(index)) or time.monotonic() < self._compact_not_before:
+        if index.uncompacted <= worthwhile(len(index)) or time.monotonic() < self._compact_not_before:
             return
         if self._compactor is not None and self._compactor.is_alive():
             return
@@ -169,7 +190,7 @@ class IndexFollower:
         self._corrupted = []
         self._index = self._newest()
         tracks = self._catalogue.count_embeddings(self._encoder_id)
-        if tracks - len(self._index) > _worthwhile(tracks):
+        if tracks - len(self._index) > worthwhile(tracks):
             self._index = self._made_anew()
         self._catch_up()
         tracks = self._catalogue.count_embeddings(self._encoder_id)
@@ -262,16 +283,23 @@ class IndexFollower:
     def _empty(self) -> LiveIndex:
         return LiveIndex(self._root, encoder_id=self._encoder_id, subspaces=self._subspaces)
 
-    def _note(self, *, catalogue: str | None = None, index: str | None = None, error: Exception | None = None) -> None:
+    def _note(
+        self,
+        *,
+        catalogue: PartProblem | None = None,
+        index: PartProblem | None = None,
+        error: Exception | None = None,
+    ) -> None:
         """Remember what is wrong, and log it once: when it begins, and when it is over."""
         if (catalogue, index) != (self._catalogue_problem, self.index_problem):
-            if error is not None:
-                log.error("follower_stuck", problem=catalogue or index, error=str(error), exc_info=error)
+            wrong = catalogue or index
+            if wrong is not None:
+                log.error("follower_stuck", problem=wrong.reason, error=str(error), exc_info=error)
             else:
                 log.info("follower_in_step", revision=self._index.revision, tracks=len(self._index))
         self._catalogue_problem, self.index_problem = catalogue, index
-        self.is_stuck = index is not None
 
 
-def _worthwhile(tracks: int) -> float:
+def worthwhile(tracks: int) -> float:
+    """Of an index of so many tracks, how many the snapshot may lack before a new one is worth its making."""
     return max(COMPACT_FROM_TRACKS, COMPACT_FROM_SHARE * tracks)

@@ -17,7 +17,7 @@ from index.model import DeviceUnavailableError, ModelBundle
 from index.snapshot import SnapshotError, list_snapshots, open_snapshot
 from service.catalogue.errors import CatalogueError
 from service.catalogue.repository import Catalogue
-from service.indexing.follower import COMPACT_FROM_SHARE, COMPACT_FROM_TRACKS
+from service.indexing.follower import worthwhile
 from service.indexing.rebuilding import snapshots_root
 from service.listening import open_bundle, open_decoder
 from service.operations.findings import Finding, problem, warning, well
@@ -87,7 +87,8 @@ def service(settings: Settings) -> Iterable[Finding]:
     else:
         if parts:
             says = "; ".join(f"{part}: {reason}" for part, reason in parts.items())
-            yield problem(name, "service_not_ready", f"at {address}, {says}", "mend that; it goes on by itself then")
+            remedy = "mend that; it goes on by itself then, unless it says otherwise"
+            yield problem(name, "service_not_ready", f"at {address}, {says}", remedy)
         else:
             yield well(name, f"one answers at {address}, and is ready")
 
@@ -115,7 +116,7 @@ def whole_index(settings: Settings) -> Iterable[Finding]:
 
 def _snapshots(name: str, root: Path, bundle: ModelBundle, *, revision: int, embedded: int) -> Iterable[Finding]:
     newest = next(iter(list_snapshots(root)), None)
-    many = max(COMPACT_FROM_TRACKS, COMPACT_FROM_SHARE * embedded)
+    many = worthwhile(embedded)
     if newest is None:
         if embedded > many:
             yield warning(name, "index_absent", f"there is no snapshot of {embedded} tracks yet", REBUILD)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueError, CatalogueUnavailableError
+from service.catalogue.migrating import is_known
 from service.catalogue.repository import Catalogue
 from service.catalogue.tables import SCHEMA_REVISION
 from service.operations.findings import Finding, problem, warning, well
@@ -30,7 +31,7 @@ def catalogue(settings: Settings) -> Iterable[Finding]:
     if step is None:
         says = f"there is none at {database.name} yet"
         yield warning(NAME, "no_catalogue", says, "make one: `facet ingest ~/Music`, or `facet restore FILE`")
-    elif step != SCHEMA_REVISION and _is_known(step):
+    elif step != SCHEMA_REVISION and is_known(step):
         says = f"{database.name} is at step {step}, this Facet needs step {SCHEMA_REVISION}: a migration is pending"
         remedy = "stop the service, `facet backup FILE`, then `facet db upgrade`"
         yield problem(NAME, "migration_pending", says, remedy)
@@ -79,19 +80,3 @@ def _content(settings: Settings, where: str) -> Iterable[Finding]:
         reasons = ", ".join(f"{count} {code}" for code, count in failures.items())
         says = f"the latest ingest could not take {sum(failures.values())} files: {reasons}"
         yield warning("ingest", "files_failed", says, "`facet list --failed` says which and why")
-
-
-def _is_known(step: str) -> bool:
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-    from alembic.util.exc import CommandError
-
-    from service.catalogue.migrating import steps_folder
-
-    config = Config()
-    config.set_main_option("script_location", steps_folder())
-    try:
-        ScriptDirectory.from_config(config).get_revision(step)
-    except CommandError:
-        return False
-    return True

@@ -14,7 +14,7 @@ MIB, GIB = 2**20, 2**30
 # Below the first nothing can be relied on; below the second a snapshot or a backup may not fit any more.
 DISK_FULL_BELOW_BYTES = 64 * MIB
 DISK_LOW_BELOW_BYTES = 2 * GIB
-# The service takes some 300 MB, an ingest as much again for each decoder that is at work.
+# A rule of thumb of ours: room for a service, or for an ingest with one decoder at work.
 MEMORY_LOW_BELOW_BYTES = 512 * MIB
 # Each connection, clip and snapshot file takes one.
 OPEN_FILES_AT_LEAST = 1024

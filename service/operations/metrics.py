@@ -29,7 +29,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "facet_request_seconds",
-            "Time from a request's first byte to its answer's last; by the dimension that was asked in, if any.",
+            "Time from a request's head to its answer's last byte; by the dimension that was asked in, if any.",
             ["route", "dimension"],
             buckets=BUCKETS,
             registry=self._registry,

@@ -1,4 +1,4 @@
-"""A service that is told to stop answers who is in, lets nobody in any more, and waits for nobody for ever."""
+"""A service that is told to stop answers who is in and waits for nobody for ever; who ends a call is told apart."""
 
 import json
 import signal
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -83,4 +84,26 @@ def test_who_does_not_get_on_is_cut_off_after_the_time_that_is_set(served: Servi
         assert STOP_SECONDS <= time.monotonic() - began < STOP_SECONDS + 5
         connection.settimeout(5)
         assert not connection.recv(10).startswith(b"HTTP/1.1 2")
-    assert events(served.log)["request_broken_off"]["route"] == "/similar"
+    told = events(served.log)
+    assert (told["request_cut_off"]["route"], told["request_cut_off"]["status"]) == ("/similar", 500)
+    assert "request_broken_off" not in told
+
+
+def test_a_client_that_goes_away_amid_its_upload_is_told_of_as_that(served: Serving) -> None:
+    half_sent(served).close()
+    gone = 'facet_requests_total{method="POST",route="/similar",status="499"} 1.0'
+    deadline = time.monotonic() + 10
+    while gone not in (metrics := httpx.get(f"{served.address}/metrics").text):
+        assert time.monotonic() < deadline, metrics
+        time.sleep(0.05)
+    assert "malformed_upload" not in metrics
+    assert 'route="/similar",status="400"' not in metrics
+    told = events(served.log)["request_broken_off"]
+    assert (told["route"], told["status"], told.get("problem")) == ("/similar", 499, None)
+
+
+def test_what_is_no_http_is_counted_as_a_problem(served: Serving) -> None:
+    with socket.create_connection(served.host_and_port, timeout=10) as connection:
+        connection.sendall(b"Thirty spokes share one hub.\r\n\r\n")
+        assert b'"malformed_request"' in connection.recv(65_536)
+    assert 'facet_problems_total{code="malformed_request"} 1.0' in httpx.get(f"{served.address}/metrics").text

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
+from facet import main
 from service.catalogue.backup import ABANDONED_AFTER_SECONDS, back_up
 from service.catalogue.backup_file import BackupError, opened_backup
-from service.catalogue.copying import sums_of
 from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueNotMigratedError, CatalogueReplacedError
 from service.catalogue.records import IngestResult, Outcome, TrackEmbedding
@@ -24,6 +25,7 @@ from service.catalogue.repository import Catalogue
 from service.catalogue.restoring import RestoreRefusedError, is_open_elsewhere, restore
 from service.catalogue.writing import FileState, TrackDetails
 from tests.postgresql_server import PostgresqlServer
+from tests.service.catalogue_content import rows_in
 from tests.service.rehearsing import what_is_in
 
 ROOT = Path(__file__).parents[2]
@@ -63,18 +65,6 @@ def fill(url: str, tracks: int, *, first: int = 0) -> None:
             writing.record(IngestResult(failed, Outcome.FAILED, code="not_audio", message="Thirty spokes"))
 
 
-def content(url: str) -> dict[str, str]:
-    """All rows, without the identity that a restore changes."""
-    database = Database(url)
-    try:
-        with database.reading() as session:
-            sums = {name: f"{each.rows} {each.checksum}" for name, each in sums_of(session.connection()).items()}
-    finally:
-        database.close()
-    sums.pop("catalogue_state")
-    return sums
-
-
 def back_up_at(url: str, file: Path, *, replace: bool = False) -> None:
     database = Database(url)
     try:
@@ -111,12 +101,12 @@ def test_a_backup_is_restored_into_either_database_and_back(
     fill(empty_database_url, 120)
     back_up_at(empty_database_url, tmp_path / "one.facet")
     assert restore_at(tmp_path / "one.facet", sqlite_url) is None
-    assert content(sqlite_url) == content(empty_database_url)
+    assert rows_in(sqlite_url) == rows_in(empty_database_url)
     # And the way back, over what is there.
     fill(sqlite_url, 30, first=120)
     back_up_at(sqlite_url, tmp_path / "two.facet")
     assert restore_at(tmp_path / "two.facet", empty_database_url, replace=True) is not None
-    assert content(empty_database_url) == content(sqlite_url)
+    assert rows_in(empty_database_url) == rows_in(sqlite_url)
     # It can be written to as before.
     fill(empty_database_url, 5, first=150)
     with Catalogue.open(empty_database_url) as catalogue:
@@ -200,7 +190,7 @@ def test_what_a_killed_backup_left_is_cleared_away_after_a_day(tmp_path: Path) -
 
 def test_every_flipped_byte_of_a_backup_is_noticed_before_anything_is_touched(backup: Path, sqlite_url: str) -> None:
     fill(sqlite_url, 2)
-    before = content(sqlite_url)
+    before = rows_in(sqlite_url)
     whole = backup.read_bytes()
     rng = random.Random(6)
     with sqlite3.connect(f"file:{backup}?mode=ro&immutable=1", uri=True) as connection:
@@ -216,14 +206,14 @@ def test_every_flipped_byte_of_a_backup_is_noticed_before_anything_is_touched(ba
         try:
             restore_at(backup, sqlite_url, replace=True)
         except BackupError:
-            assert content(sqlite_url) == before
+            assert rows_in(sqlite_url) == before
         else:
             unnoticed.append(place)
             restore_at(backup, sqlite_url, replace=True)
-            restored = content(sqlite_url)
+            restored = rows_in(sqlite_url)
             backup.write_bytes(whole)
             restore_at(backup, sqlite_url, replace=True)
-            assert content(sqlite_url) == restored  # the byte was of no row: room that is free
+            assert rows_in(sqlite_url) == restored  # the byte was of no row: room that is free
             before = restored
     assert places[0] not in unnoticed
     for length in (0, 100, len(whole) // 2, len(whole) - 4096):
@@ -243,12 +233,12 @@ def test_what_is_no_backup_is_refused(backup: Path, sqlite_url: str, tmp_path: P
 
 def test_a_catalogue_with_tracks_is_replaced_only_if_told(backup: Path, empty_database_url: str) -> None:
     fill(empty_database_url, 3)
-    before = content(empty_database_url)
+    before = rows_in(empty_database_url)
     with pytest.raises(RestoreRefusedError, match="holds 3 tracks"):
         restore_at(backup, empty_database_url)
-    assert content(empty_database_url) == before
+    assert rows_in(empty_database_url) == before
     restore_at(backup, empty_database_url, replace=True)
-    assert content(empty_database_url) != before
+    assert rows_in(empty_database_url) != before
 
 
 def test_a_catalogue_that_somebody_has_open_is_left_alone(
@@ -256,12 +246,17 @@ def test_a_catalogue_that_somebody_has_open_is_left_alone(
 ) -> None:
     fill(empty_database_url, 3)
     script = (
-        "import sys; from service.catalogue.repository import Catalogue\n"
+        # As in another container: one number, and here one host name as well.
+        "import os, sys; os.getpid = lambda: int(sys.argv[2])\n"
+        "from service.catalogue.repository import Catalogue\n"
         "with Catalogue.open(sys.argv[1]) as catalogue:\n"
         "    catalogue.revision(); print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script, empty_database_url], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", script, empty_database_url, str(os.getpid())],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"
@@ -290,6 +285,33 @@ def test_whoever_has_a_catalogue_open_notices_that_it_was_replaced(
             catalogue.revision()
 
 
+def test_a_restore_takes_away_the_index_and_the_maps_of_what_it_replaced(backup: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    fill(f"sqlite:///{data / 'catalogue.db'}", 3)
+    with Catalogue.open(f"sqlite:///{data / 'catalogue.db'}") as catalogue:
+        replaced = catalogue.identity
+    for kind in ("snapshots", "maps"):
+        for identity in (replaced, "of another catalogue"):
+            (data / kind / identity / ENCODER).mkdir(parents=True)
+    environment = {"FACET_DATA_DIR": str(data)}
+    done = CliRunner().invoke(main, ["restore", "--replace", str(backup)], env=environment)
+    assert done.exit_code == 0, done.output
+    for kind in ("snapshots", "maps"):
+        assert [path.name for path in (data / kind).iterdir()] == ["of another catalogue"]
+
+
+def test_what_fails_after_an_old_backup_was_brought_up_to_date_is_not_put_down_to_the_backup(
+    backup: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("the network is down")
+
+    monkeypatch.setattr("service.catalogue.restoring.SCHEMA_REVISION", "next")
+    monkeypatch.setattr("service.catalogue.restoring._replace", fail)
+    with pytest.raises(OSError, match="the network is down"):
+        restore_at(backup, sqlite_url)
+
+
 KILLS = {"sqlite": 6, "postgresql": 3}
 
 
@@ -301,7 +323,7 @@ def test_a_restore_that_is_killed_leaves_what_was_there(
     fill(big, 3000)
     back_up_at(big, tmp_path / "big.facet")
     fill(empty_database_url, 20)
-    before, wanted = content(empty_database_url), content(big)
+    before, wanted = rows_in(empty_database_url), rows_in(big)
     monkeypatch.setenv("FACET_DATABASE_URL", empty_database_url)
     rng = random.Random(3)
     engine = "sqlite" if empty_database_url.startswith("sqlite") else "postgresql"
@@ -312,13 +334,13 @@ def test_a_restore_that_is_killed_leaves_what_was_there(
         time.sleep(rng.uniform(0.4, 2.5))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        left = content(empty_database_url)
+        left = rows_in(empty_database_url)
         assert left in (before, wanted)
         outcomes.add(left == wanted)
     deadline = time.monotonic() + 20
     while subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode != 0:
         assert time.monotonic() < deadline
-    assert content(empty_database_url) == wanted
+    assert rows_in(empty_database_url) == wanted
     assert False in outcomes, "no kill came before the end"
 
 

@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from index.subspaces import Vectors
 from service.catalogue.database import Database
-from service.catalogue.errors import CatalogueNotMigratedError
-from service.catalogue.repository import Catalogue
-from tests.service.small_facet import SmallBundle, write_tone
+from tests.service.catalogue_content import tracks_in
+from tests.service.small_facet import write_tone
 
 REPOSITORY = Path(__file__).parents[2]
 FILES = 150
@@ -30,18 +28,6 @@ def start_ingest(music: Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def content(url: str) -> dict[Path, tuple[str, Vectors]]:
-    """Id and vector of every file's track; no file has two."""
-    try:
-        with Catalogue.open(url) as catalogue:
-            tracks = catalogue.list_tracks(limit=10_000)
-            embeddings = catalogue.embeddings([track.id for track in tracks], SmallBundle().encoder_id)
-    except CatalogueNotMigratedError:
-        return {}
-    assert len({track.path for track in tracks}) == len(tracks) == len(embeddings)
-    return {track.path: (track.id, embeddings[track.id].vector) for track in tracks}
 
 
 @pytest.mark.timeout(300)
@@ -80,7 +66,7 @@ def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=30)
         assert process.returncode == -signal.SIGKILL
-        ids = {path: track_id for path, (track_id, _) in content(empty_database_url).items()}
+        ids = {path: track_id for path, (track_id, _) in tracks_in(empty_database_url).items()}
         # What was there stays what it was.
         assert seen.items() <= ids.items()
         seen = ids
@@ -96,7 +82,7 @@ def test_an_ingest_that_is_killed_again_and_again_ends_like_one_that_was_not(
     process = start_ingest(music)
     process.communicate(timeout=60)
     assert process.returncode == 0
-    killed, whole = content(empty_database_url), content(whole_url)
+    killed, whole = tracks_in(empty_database_url), tracks_in(whole_url)
     assert killed.keys() == whole.keys()
     assert len(killed) == FILES + FILES // 10
     assert all(np.array_equal(killed[path][1], whole[path][1]) for path in whole)

@@ -245,6 +245,7 @@ def test_a_catalogue_that_falls_back_while_it_is_followed_is_followed_anew(datab
         follower.follow()
         assert not follower.caught_up.is_set()
         assert follower.index_problem is not None
+        assert follower.index_problem.code == "index_behind"  # it heals itself: nothing is stuck
         follower.follow()
         assert_in_step(follower, catalogue)
         assert len(follower.index) == 2
@@ -261,10 +262,40 @@ def test_a_catalogue_out_of_reach_is_told_once_and_recovered_from(
     for _ in range(3):
         follower.follow()
     assert follower.catalogue_problem is not None
+    assert follower.catalogue_problem.code == "catalogue_unavailable"
     assert follower.index_problem is None
     assert caplog.text.count("follower_stuck") == 1
     other.execute("ALTER TABLE hidden RENAME TO catalogue_state")
     other.close()
+    follower.follow()
+    assert_in_step(follower, catalogue)
+
+
+def test_a_catalogue_that_a_backup_replaced_is_told_apart_from_one_that_comes_back(
+    catalogue: Catalogue, database: Path, root: Path
+) -> None:
+    follower = follower_of(catalogue, root)
+    follower.follow()
+    with sqlite3.connect(database) as other:
+        other.execute("UPDATE catalogue_state SET identity = 'restored', revision = revision + 1")
+    other.close()
+    for _ in range(2):
+        follower.follow()
+        assert follower.catalogue_problem is not None
+        assert follower.catalogue_problem.code == "catalogue_replaced"
+
+
+def test_what_nobody_thought_of_leaves_the_index_stuck(
+    catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower = follower_of(catalogue, root)
+    follower.follow()
+    add(catalogue, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "changes_since", lambda *_: 1 / 0)
+        follower.follow()
+    assert follower.index_problem is not None
+    assert follower.index_problem.code == "index_stuck"
     follower.follow()
     assert_in_step(follower, catalogue)
 
