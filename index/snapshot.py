@@ -10,7 +10,6 @@ the joint space.
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 import time
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from index.durable import sync
 from index.faiss_index import FaissIndex, Sizes
 from index.subspaces import Subspaces, Vectors
 
@@ -172,11 +172,11 @@ def publish_snapshot(
         )
         (partial / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
         for path in partial.iterdir():
-            _sync(path)
-        _sync(partial)
+            sync(path)
+        sync(partial)
         published = root / f"{_PREFIX}{revision:012d}-{secrets.token_hex(4)}"
         partial.rename(published)
-        _sync(root)
+        sync(root)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
@@ -263,12 +263,3 @@ def _subspace_file(number: int) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or folder to the disk itself."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import text
 
+from index.durable import sync
 from service.catalogue.backup_file import (
     BackupContent,
     BackupError,
@@ -61,11 +62,11 @@ def back_up(database: Database, file: Path, *, replace: bool = False) -> BackupC
     try:
         content = _fill(database, partial, file)
         with written_plainly(file):
-            _sync(partial)
+            sync(partial)
             if not replace and file.exists():
                 raise BackupError(f"{file} came into being meanwhile; it was left as it is")
             partial.replace(file)
-            _sync(file.parent)
+            sync(file.parent)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -96,12 +97,3 @@ def _fill(database: Database, partial: Path, file: Path) -> BackupContent:
             target.commit()
     with opened_backup(partial) as (_, content):
         return content
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or folder to the disk itself."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from index.durable import sync
 from training.datasets.manifest import Manifest, ManifestError
 from training.datasets.manifest_csv import read_csv, write_csv
 from training.datasets.text_column import TextColumn
@@ -64,12 +65,12 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
             from training.datasets.manifest_parquet import write_parquet
 
             write_parquet(manifest, paths, partial)
-        _sync(partial)
+        sync(partial)
         partial.replace(path)
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _ending(path: Path) -> str:
@@ -86,12 +87,3 @@ def _paths_from(manifest: Manifest, folder: Path) -> TextColumn:
         return manifest.path
     start = old.relative_to(new) if old.is_relative_to(new) else old
     return TextColumn.of(path if path.startswith("/") else f"{start.as_posix()}/{path}" for path in manifest.path)
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or folder to the disk itself."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,13 @@
+"""What is written is on the disk itself before it takes its place: `snapshot`, backups and manifests are published so."""
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Bring a file or folder to the disk itself."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
