@@ -1,4 +1,4 @@
-"""What is written is on the disk itself before it takes its place: `snapshot`, backups and manifests are published so."""
+"""What is written is on the disk itself before it takes its place: snapshots, backups and manifests."""
 
 import os
 from pathlib import Path
