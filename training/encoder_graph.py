@@ -109,19 +109,22 @@ def parity_waveforms(*, sample_rate: int, excerpt_samples: int, rng: np.random.G
     return np.stack([*excerpts, 0.01 * band, 0.5 * band, np.clip(4.0 * band, -1.0, 1.0)]).astype(np.float32)
 
 
-def check_parity(graph: bytes, reference: nn.Module, waveforms: NDArray[np.float32]) -> Mapping[str, float]:
+def check_parity(
+    graph: bytes, reference: nn.Module, waveforms: NDArray[np.float32], *, tolerance: float = PARITY_TOLERANCE
+) -> Mapping[str, float]:
     """Hold a graph under ONNX Runtime against a torch encoder.
 
     Args:
         graph: Of the exported encoder.
         reference: What it should compute; ideally written the plain way where the exported one was made fast.
         waveforms: `(n, samples)`.
+        tolerance: Largest difference in any number that is rounding, where numbers are of another size than 1.
 
     Returns:
         The largest difference found in each output.
 
     Raises:
-        ParityError: If one is above `PARITY_TOLERANCE`, or a number is not finite.
+        ParityError: If one is above `tolerance`, or a number is not finite.
     """
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     with torch.no_grad():
@@ -131,11 +134,11 @@ def check_parity(graph: bytes, reference: nn.Module, waveforms: NDArray[np.float
     for name, expected_numbers, found_numbers in zip(OUTPUTS, expected, found, strict=True):
         per_excerpt = np.abs(found_numbers - expected_numbers).max(axis=1)
         # Not "above": a difference that is not a number must not pass.
-        if not (per_excerpt <= PARITY_TOLERANCE).all():
+        if not (per_excerpt <= tolerance).all():
             worst = int(np.nan_to_num(per_excerpt, nan=np.inf).argmax())
             raise ParityError(
                 f"{name} of excerpt {worst} differs by {per_excerpt[worst]:.3g} between ONNX Runtime and torch; "
-                f"at most {PARITY_TOLERANCE:g} is rounding"
+                f"at most {tolerance:g} is rounding"
             )
         differences[name] = float(per_excerpt.max())
     return differences

@@ -36,7 +36,7 @@ from training.backbones.musicnn import load_musicnn
 from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.closed_form import closed_form_subspaces, read_feature_mean
 from training.embedding import SLICE_WIDTH
-from training.encoder_graph import Encoder, check_parity, encoder_graph, parity_waveforms
+from training.encoder_graph import PARITY_TOLERANCE, Encoder, check_parity, encoder_graph, parity_waveforms
 from training.log_mel import MUSICNN_LOG_MEL, LogMel, LogMelProducts
 from training.vocabulary import SHIPPED, read_vocabulary
 
@@ -141,7 +141,14 @@ def export_musicnn_msd(folder: Path, *, mean: Path = MUSICNN_MEAN) -> Mapping[st
     )
 
 
-def write_bundle(folder: Path, *, encoder: nn.Module, reference: nn.Module, parts: BundleParts) -> Mapping[str, float]:
+def write_bundle(
+    folder: Path,
+    *,
+    encoder: nn.Module,
+    reference: nn.Module,
+    parts: BundleParts,
+    tolerance: float = PARITY_TOLERANCE,
+) -> Mapping[str, float]:
     """Export, check and publish a bundle.
 
     The same encoder and parts give the same bytes. A bundle that stands at `folder` steps aside for the moment between
@@ -152,6 +159,7 @@ def write_bundle(folder: Path, *, encoder: nn.Module, reference: nn.Module, part
         encoder: What is exported.
         reference: What it must agree with.
         parts: The rest.
+        tolerance: How far they may disagree in any number.
 
     Returns:
         The largest difference between the graph and `reference`, by output.
@@ -167,7 +175,7 @@ def write_bundle(folder: Path, *, encoder: nn.Module, reference: nn.Module, part
     waveforms = parity_waveforms(
         sample_rate=parts.sample_rate, excerpt_samples=parts.excerpt_samples, rng=np.random.default_rng(0)
     )
-    differences = check_parity(graph, reference, waveforms)
+    differences = check_parity(graph, reference, waveforms, tolerance=tolerance)
     proxies = BytesIO()
     np.save(proxies, parts.proxies, allow_pickle=False)
     files = {ENCODER_FILE: graph, PROXIES_FILE: proxies.getvalue()}

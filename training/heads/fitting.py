@@ -5,7 +5,7 @@ tracks and of the teacher. It ends after a set number of steps: the features do 
 overfit that dropout does not keep out, and no side of the data is spent on stopping.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,7 @@ def fit_heads(
     *,
     values: Vocabulary,
     taught: Vocabulary,
+    blocks: Mapping[str, slice],
     watch: Callable[[int], None] = lambda _: None,
 ) -> FittedHeads:
     """Fit heads. The same music, recipe, threads and torch give the same heads.
@@ -76,6 +77,7 @@ def fit_heads(
         recipe: How.
         values: The labelled music's tags.
         taught: The teacher's tags; both have the same dimensions.
+        blocks: Columns of the features by the names that the recipe calls them by.
         watch: Called after each step with its number.
     """
     rng = np.random.default_rng(recipe.training.seed)
@@ -87,6 +89,7 @@ def fit_heads(
         subspaces,
         hidden=recipe.network.hidden,
         dropout=recipe.network.dropout,
+        unseen={dimension: [blocks[name] for name in names] for dimension, names in recipe.network.unseen.items()},
     )
     value_loss = ValueLoss(values, subspaces, **recipe.value.model_dump())
     track_loss = TrackLoss(subspaces, temperature=recipe.track.temperature)

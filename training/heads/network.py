@@ -1,9 +1,10 @@
 """Features of the taggers become the raw embedding: a small network for each dimension. Trained by `fitting`.
 
-Each head sees all features: what tells instruments apart may stand in either tagger, at any depth.
+A head sees either tagger at every depth: what tells instruments apart may stand anywhere. But what cannot tell of its
+dimension is kept from it, such as the groove from that of instruments: with few pieces, it would learn it by heart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -40,7 +41,15 @@ class Standardised(nn.Module):
 class FactorHeads(nn.Module):
     """A head of two layers for each sub-space."""
 
-    def __init__(self, standardised: Standardised, subspaces: Subspaces, *, hidden: int, dropout: float) -> None:
+    def __init__(
+        self,
+        standardised: Standardised,
+        subspaces: Subspaces,
+        *,
+        hidden: int,
+        dropout: float,
+        unseen: Mapping[str, Sequence[slice]] | None = None,
+    ) -> None:
         """Make untrained heads.
 
         Args:
@@ -48,25 +57,42 @@ class FactorHeads(nn.Module):
             subspaces: What they give.
             hidden: Width of each head's hidden layer.
             dropout: Share of features, and of hidden units, that are left out at a training step.
+            unseen: Columns of the features that are kept from a head, by sub-space.
         """
         super().__init__()
-        width = len(standardised.mean)
         self.standardised = standardised
         self.dropout = dropout
-        self.heads = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(width, hidden),
-                nn.GELU(),
-                nn.Dropout(dropout),
-                nn.Linear(hidden, subspace.stop - subspace.start),
-            )
-            for subspace in subspaces
+        columns = torch.arange(len(standardised.mean))
+        self.seen = []
+        for subspace in subspaces:
+            kept = torch.ones(len(columns), dtype=torch.bool)
+            for part in (unseen or {}).get(subspace.name, ()):
+                kept[part] = False
+            self.seen.append(_runs(columns[kept].tolist()))
+        self.first = nn.ModuleList(
+            nn.Linear(sum(part.stop - part.start for part in seen), hidden) for seen in self.seen
         )
+        self.last = nn.ModuleList(nn.Linear(hidden, subspace.stop - subspace.start) for subspace in subspaces)
 
     def forward(self, features: Tensor) -> Tensor:
         """Turn features `(batch, width)` into the raw embedding, the sub-spaces side by side."""
-        seen = functional.dropout(self.standardised(features), self.dropout, self.training)
-        return torch.cat([head(seen) for head in self.heads], dim=1)
+        all_ = functional.dropout(self.standardised(features), self.dropout, self.training)
+        slices = []
+        for seen, first, last in zip(self.seen, self.first, self.last, strict=True):
+            hidden = functional.gelu(first(torch.cat([all_[:, part] for part in seen], dim=1)))
+            slices.append(last(functional.dropout(hidden, self.dropout, self.training)))
+        return torch.cat(slices, dim=1)
+
+
+def _runs(columns: Sequence[int]) -> tuple[slice, ...]:
+    """Ascending columns as slices of neighbours."""
+    runs: list[slice] = []
+    for column in columns:
+        if runs and runs[-1].stop == column:
+            runs[-1] = slice(runs[-1].start, column + 1)
+        else:
+            runs.append(slice(column, column + 1))
+    return tuple(runs)
 
 
 def moments(features: Mapping[str, NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -17,12 +17,13 @@ class _Part(BaseModel):
 
 
 class NetworkPart(_Part):
-    """Of `network.FactorHeads`."""
+    """Of `network.FactorHeads`; `unseen` names blocks of the features that are kept from a dimension's head."""
 
     slice_width: int = Field(gt=0)
     hidden: int = Field(gt=0)
     dropout: float = Field(ge=0, lt=1)
     bound: float = Field(gt=0)
+    unseen: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class ValuePart(_Part):
@@ -58,6 +59,36 @@ class TrainingPart(_Part):
     weight_decay: float = Field(ge=0)
 
 
+class WordsPart(_Part):
+    """Which words there are, and what their probabilities are calibrated on.
+
+    Attributes:
+        vocabulary: The bundle's: the name of one that ships.
+        values: The labelled music's.
+        held_out: Share of its tunes that are kept to calibrate by.
+        held_out_music: What those are, as the bundle tells it.
+    """
+
+    vocabulary: str
+    values: str
+    held_out: float = Field(gt=0, lt=1)
+    held_out_music: str
+
+
+class RealPart(_Part):
+    """Of the music without labels."""
+
+    excerpts_per_track: int = Field(gt=1)
+
+
+class Origin(_Part):
+    """What some of the music is; see `index.bundle_manifest.ProvenanceEntry`."""
+
+    what: str
+    source: str
+    licence: str
+
+
 class HeadRecipe(_Part):
     """All that decides what heads become, but the music."""
 
@@ -67,6 +98,9 @@ class HeadRecipe(_Part):
     track: TrackPart
     teacher: TeacherPart
     training: TrainingPart
+    words: WordsPart
+    real: RealPart
+    origins: tuple[Origin, ...]
 
 
 def read_head_recipe(path: Path = DEFAULT_RECIPE) -> HeadRecipe:

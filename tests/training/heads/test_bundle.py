@@ -1,0 +1,131 @@
+"""Heads from music to a bundle that answers: the command as one would use it, on the samples, in small."""
+
+import csv
+import json
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from facet import main
+from index.model import ModelBundle
+from training.backbones.musicnn import N_MELS, load_musicnn
+from training.backbones.pruned_musicnn import PrunedMusicnn
+from training.export import PRETRAINED
+from training.heads.bundle import held_out
+from training.heads.recipe import DEFAULT_RECIPE, HeadRecipe
+from training.heads.words import VALUES, WordsError, find_words
+from training.log_mel import MUSICNN_LOG_MEL, LogMel
+from training.vocabulary import SHIPPED, Vocabulary, VocabularyTag, read_vocabulary
+
+SAMPLES = Path(__file__).parents[3] / "samples"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A bundle of a few steps on a quarter of the samples, and what the command said."""
+    folder = tmp_path_factory.mktemp("heads")
+    with (SAMPLES / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))[::3]
+    for name, chosen, tags in (("labelled", rows, True), ("real", rows[:4], False)):
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "track_id", "artist", "tags", "split"])
+            for row in chosen:
+                path = SAMPLES / row["path"]
+                writer.writerow([path, row["track_id"], row["title"], row["tags"] if tags else "", "train"])
+    recipe = (
+        DEFAULT_RECIPE.read_text().replace("steps = 3000", "steps = 12").replace("held_out = 0.1", "held_out = 0.4")
+    )
+    recipe = recipe.replace("hidden = 256", "hidden = 8").replace("excerpts_per_track = 24", "excerpts_per_track = 2")
+    assert tomllib.loads(recipe) != tomllib.loads(DEFAULT_RECIPE.read_text())
+    (folder / "recipe.toml").write_text(recipe)
+    arguments = ["heads", "fit", str(folder / "small"), "--labelled", str(folder / "labelled.csv")]
+    arguments += ["--real", str(folder / "real.csv"), "--recipe", str(folder / "recipe.toml")]
+    result = CliRunner().invoke(main, [*arguments, "--work", str(folder / "work")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return folder / "small", result.output
+
+
+def test_the_bundle_opens_and_says_what_it_is(made: tuple[Path, str]) -> None:
+    folder, output = made
+    bundle = ModelBundle.open(folder)
+    assert bundle.subspaces.names == ("genre", "mood", "instrument", "era")
+    assert bundle.subspaces.width == 256
+    assert tuple(tag.name for tag in bundle.tags) == read_vocabulary(SHIPPED / "default.toml").tag_names
+    content = json.loads((folder / "bundle.json").read_text())
+    assert content["recipe"]["real_tracks"] == 4
+    assert content["recipe"]["labelled_tracks"] + content["recipe"]["held_out_tracks"] == 32
+    assert "losses at the end" in output
+    assert "tag_logits: at most" in output
+
+
+def test_a_taggers_words_are_the_taggers_own(made: tuple[Path, str]) -> None:
+    """Up to the scale and offset of a calibration, which keep the order and are told of in the bundle."""
+    bundle = ModelBundle.open(made[0])
+    waveforms = np.random.default_rng(0).normal(0, 0.1, (3, bundle.excerpt_samples)).astype(np.float32)
+    _, logits = bundle.encode(waveforms)
+    tagger = load_musicnn(PRETRAINED / "musicnn-msd.safetensors")
+    network = PrunedMusicnn(tagger.network, n_frames=MUSICNN_LOG_MEL.n_frames)
+    assert MUSICNN_LOG_MEL.n_mels == N_MELS
+    with torch.no_grad():
+        expected = tagger.network.tags(network(LogMel(MUSICNN_LOG_MEL)(torch.from_numpy(waveforms)))).numpy()
+    compared = 0
+    for column, tag in enumerate(bundle.tags):
+        if tag.name in tagger.tags and tag.calibration is None:
+            np.testing.assert_allclose(logits[:, column], expected[:, tagger.tags.index(tag.name)], atol=2e-3)
+            compared += 1
+    assert compared > 30
+
+
+def test_a_proxy_lies_in_its_dimension_alone_and_has_length_one(made: tuple[Path, str]) -> None:
+    bundle = ModelBundle.open(made[0])
+    for tag, proxy in zip(bundle.tags, bundle.proxies, strict=True):
+        inside = proxy[bundle.subspaces[tag.dimension].slice]
+        assert np.linalg.norm(inside) == pytest.approx(1, abs=1e-5)
+        assert np.linalg.norm(proxy) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_same_music_gives_the_same_bundle_from_the_features_that_were_kept(made: tuple[Path, str]) -> None:
+    folder = made[0].parent
+    arguments = ["heads", "fit", str(folder / "again"), "--labelled", str(folder / "labelled.csv")]
+    arguments += ["--real", str(folder / "real.csv"), "--recipe", str(folder / "recipe.toml")]
+    result = CliRunner().invoke(main, [*arguments, "--work", str(folder / "work")], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert (folder / "again" / "encoder.onnx").read_bytes() == (made[0] / "encoder.onnx").read_bytes()
+
+
+def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
+    arguments = ["heads", "fit", str(tmp_path / "out"), "--labelled", "nowhere.csv", "--real", "nowhere.csv"]
+    result = CliRunner().invoke(main, [*arguments, "--work", str(tmp_path / "work")])
+    assert result.exit_code == 1
+    assert "nowhere.csv" in result.output
+
+
+def test_whole_tunes_are_held_out_the_same_in_any_order() -> None:
+    artists = [f"tune {number % 50}" for number in range(400)]
+    out = held_out(artists, share=0.3)
+    by_tune = {artist: bool(is_out) for artist, is_out in zip(artists, out, strict=True)}
+    assert all(by_tune[artist] == is_out for artist, is_out in zip(artists, out, strict=True))
+    assert 5 < sum(by_tune.values()) < 25
+    np.testing.assert_array_equal(held_out(artists[::-1], share=0.3), out[::-1])
+
+
+def test_a_word_is_told_by_the_first_that_knows_it() -> None:
+    taggers = {name: load_musicnn(PRETRAINED / f"musicnn-{name}.safetensors") for name in ("msd", "mtt")}
+    values = read_vocabulary(SHIPPED / "varied.toml")
+    words = find_words(read_vocabulary(SHIPPED / "default.toml"), taggers, values)
+    told = dict(zip(words.vocabulary.tag_names, words.sources, strict=True))
+    assert (told["guitar"], told["piano"], told["accordion"]) == ("msd", "mtt", VALUES)
+    unknown = Vocabulary("mine", "made up", ("mood",), (VocabularyTag("sesquipedalian", "mood"),))
+    with pytest.raises(WordsError, match="sesquipedalian"):
+        find_words(unknown, taggers, values)
+
+
+def test_the_recipe_that_ships_is_read() -> None:
+    recipe = HeadRecipe.model_validate(tomllib.loads(DEFAULT_RECIPE.read_text()))
+    assert recipe.words.vocabulary == "default"
+    assert set(recipe.network.unseen) <= {"genre", "mood", "instrument", "era"}

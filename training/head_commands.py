@@ -1,0 +1,90 @@
+"""`facet heads`: music and two frozen taggers become a bundle. `facet.py` hands the verb over."""
+
+from pathlib import Path
+
+import click
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group()
+def heads() -> None:
+    """Fit sub-space heads to frozen taggers: how the bundle that ships was made."""
+
+
+@heads.command()
+@click.argument("folder", type=_FOLDER)
+@click.option(
+    "--labelled", "labelled", multiple=True, required=True, type=_FILE, help="Manifest of labelled music; repeatable."
+)
+@click.option("--real", required=True, type=_FILE, help="Manifest of real music; its training side is heard.")
+@click.option("--recipe", type=_FILE, help="A TOML file. Without it: the one that made the bundle that ships.")
+@click.option("--work", type=_FOLDER, help="Folder for features, to go on from. Without it: the user's cache folder.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="For hearing and fitting.")
+def fit(
+    folder: Path, *, labelled: tuple[Path, ...], real: Path, recipe: Path | None, work: Path | None, threads: int
+) -> None:
+    """Fit heads and write the bundle to FOLDER.
+
+    Interrupted, it goes on from the features it has. What to measure it by: `facet evaluate`.
+    """
+    import platformdirs
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    from index.bundle_manifest import BundleError
+    from index.threads import cap_threads
+    from training.backbones.musicnn import PretrainedWeightsError
+    from training.datasets.manifest import ManifestError
+    from training.datasets.manifest_files import read_manifest
+    from training.encoder_graph import ParityError
+    from training.evaluation.evaluation import EvaluationError
+    from training.export import ExportError
+    from training.heads.bundle import make_bundle
+    from training.heads.recipe import DEFAULT_RECIPE, HeadRecipeError, read_head_recipe
+    from training.heads.words import WordsError
+    from training.vocabulary import VocabularyError
+
+    console = Console(soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    cap_threads(1)
+    try:
+        with Progress(*columns, console=console) as progress:
+            bars: dict[str, TaskID] = {}
+
+            def watch(stage: str, done: int, all_: int) -> None:
+                if stage not in bars:
+                    bars[stage] = progress.add_task(stage)
+                progress.update(bars[stage], completed=done, total=all_)
+
+            fitted = make_bundle(
+                folder,
+                labelled=[read_manifest(path) for path in labelled],
+                real=read_manifest(real),
+                recipe=read_head_recipe(recipe or DEFAULT_RECIPE),
+                work=work or Path(platformdirs.user_cache_dir("facet", appauthor=False)) / "heads",
+                threads=threads,
+                watch=watch,
+            )
+    except (
+        BundleError,
+        EvaluationError,
+        ExportError,
+        HeadRecipeError,
+        ManifestError,
+        ParityError,
+        PretrainedWeightsError,
+        VocabularyError,
+        WordsError,
+    ) as error:
+        raise click.ClickException(str(error)) from error
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in fitted.losses.items())
+    console.print(f"losses at the end: {losses}", highlight=False)
+    if fitted.left_out:
+        console.print(f"{fitted.left_out} rows gave no audio", highlight=False)
+    words = ", ".join(fitted.uncalibrated)
+    console.print(f"words whose probability nothing was held against: {words}", highlight=False)
+    for output, difference in fitted.parity.items():
+        console.print(f"{output}: at most {difference:.1g} from torch", highlight=False)
+    console.print(f"{folder} is ready: facet evaluate --model {folder} --data …", highlight=False)

@@ -1,0 +1,198 @@
+"""Music becomes a bundle: heard, split, fitted, calibrated, written. `head_commands` calls it.
+
+Of the labelled music some tunes are held out of the fitting: the words' probabilities are calibrated on them. Of real
+music only the training side is ever heard.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from index.bundle_manifest import ProvenanceEntry
+from index.model import Tag
+from training.datasets.manifest import Manifest, Split
+from training.evaluation.embedded import EmbeddedTracks
+from training.export import BundleParts, write_bundle
+from training.heads.encoder import HeadsEncoder, as_served
+from training.heads.excerpts import LearntExcerpts, joined, learnt_excerpts
+from training.heads.fitting import FittedHeads, RealExcerpts, fit_heads
+from training.heads.heard import Ears, load_taggers, plain_hearing
+from training.heads.recipe import HeadRecipe
+from training.heads.words import TagLogits, Words, find_words, proxies_of
+from training.log_mel import MUSICNN_LOG_MEL
+from training.platt import PlattScaling, fit_platt
+from training.vocabulary import SHIPPED, read_vocabulary
+
+CARD = SHIPPED.parent / "heads" / "card.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """What came of it.
+
+    Attributes:
+        parity: Largest difference between the graph and torch, by output.
+        losses: Of the fitting, see `FittedHeads`.
+        uncalibrated: Why a word has no probability that could be trusted, by word.
+        left_out: How many rows gave no audio.
+    """
+
+    parity: Mapping[str, float]
+    losses: Mapping[str, float]
+    uncalibrated: Mapping[str, str]
+    left_out: int
+
+
+def make_bundle(
+    folder: Path,
+    *,
+    labelled: Sequence[Manifest],
+    real: Manifest,
+    recipe: HeadRecipe,
+    work: Path,
+    threads: int,
+    watch: Callable[[str, int, int], None] = lambda *_: None,
+) -> Fitted:
+    """Make a bundle of heads on both taggers.
+
+    The same music, recipe and versions give the same bundle.
+
+    Args:
+        folder: Of the bundle, whose name is the folder's; one that is there is replaced.
+        labelled: Music with one tag of each dimension, or none, in the vocabulary that the recipe names.
+        real: Music without labels; only its training side is heard.
+        recipe: How.
+        work: Folder of features, to go on from.
+        threads: For hearing and fitting.
+        watch: Called with a stage, how much of it is done, and all of it.
+
+    Raises:
+        EvaluationError: If features cannot be kept, or a manifest gives no audio.
+        WordsError: If the recipe's vocabulary has a word that nothing can tell.
+        ExportError, ParityError, BundleError: As `write_bundle`.
+    """
+    torch.set_num_threads(threads)
+    taggers = load_taggers()
+    ears = Ears(taggers, work, threads=threads)
+    values = read_vocabulary(SHIPPED / f"{recipe.words.values}.toml")
+    words = find_words(read_vocabulary(SHIPPED / f"{recipe.words.vocabulary}.toml"), taggers, values)
+    heard = [
+        ears.hear(manifest, values, watch=lambda done, all_: watch("labelled music", done, all_))
+        for manifest in labelled
+    ]
+    heard_real = ears.hear(
+        real.take(real.on(Split.TRAIN)),
+        values,
+        excerpts_per_track=recipe.real.excerpts_per_track,
+        watch=lambda done, all_: watch("real music", done, all_),
+    )
+    held = [held_out(each.tracks.artists, share=recipe.words.held_out) for each in heard]
+    kept = [_only(each.tracks, ~out) for each, out in zip(heard, held, strict=True)]
+    fitted = fit_heads(
+        joined([learnt_excerpts(each, values.dimensions) for each in kept]),
+        RealExcerpts(
+            features=heard_real.tracks.excerpts,
+            track=heard_real.tracks.track,
+            teacher=words.taught_by(ears.hearing, heard_real.tracks.excerpts),
+        ),
+        recipe,
+        values=values,
+        taught=words.taught,
+        blocks={name: ears.hearing.columns(name) for name, _ in ears.hearing.blocks},
+        watch=lambda step: watch("steps", step, recipe.training.steps),
+    )
+    network = as_served(fitted.network, fitted.subspaces, torch.from_numpy(heard_real.tracks.excerpts))
+    tags = TagLogits(words, ears.hearing, fitted.subspaces, fitted.values)
+    scaling = _calibrated(words, tags, fitted, [_only(each.tracks, out) for each, out in zip(heard, held, strict=True)])
+    tags.calibrate(scaling.scale, scaling.offset)
+    parity = write_bundle(
+        folder,
+        encoder=HeadsEncoder(ears.hearing, network, tags),
+        reference=HeadsEncoder(plain_hearing(taggers), network, tags),
+        parts=BundleParts(
+            name=folder.name,
+            sample_rate=MUSICNN_LOG_MEL.sample_rate,
+            excerpt_samples=MUSICNN_LOG_MEL.excerpt_samples,
+            subspaces=fitted.subspaces,
+            tags=tuple(
+                Tag(tag.name, tag.dimension, calibration=entry)
+                for tag, entry in zip(words.vocabulary.tags, scaling.entries(recipe.words.held_out_music), strict=True)
+            ),
+            proxies=proxies_of(words, fitted.subspaces, fitted.values, fitted.teacher),
+            recipe={
+                "command": "facet heads fit",
+                "recipe": recipe.model_dump(mode="json"),
+                "labelled_tracks": sum(len(each) for each in kept),
+                "held_out_tracks": int(sum(out.sum() for out in held)),
+                "real_tracks": len(heard_real.tracks),
+                "weights_sha256": {name: tagger.sha256 for name, tagger in taggers.items()},
+            },
+            provenance=(
+                *(
+                    ProvenanceEntry(what=f"weights of the tagger {name}", source=tagger.source, licence=tagger.licence)
+                    for name, tagger in taggers.items()
+                ),
+                *(ProvenanceEntry(**origin.model_dump()) for origin in recipe.origins),
+                ProvenanceEntry(
+                    what="names of the tags and the dimension of each",
+                    source=words.vocabulary.source,
+                    licence="names only: no listener's data and no audio of the sets is here",
+                ),
+            ),
+            card=CARD.read_text(encoding="utf-8"),
+        ),
+    )
+    return Fitted(
+        parity=parity,
+        losses=fitted.losses,
+        uncalibrated={words.vocabulary.tag_names[tag]: why for tag, why in scaling.refused.items()},
+        left_out=sum(len(each.left_out) for each in (*heard, heard_real)),
+    )
+
+
+def held_out(artists: Sequence[str], *, share: float) -> NDArray[np.bool_]:
+    """Which tracks are not learnt from: those of some artists (tunes), the same in every run and order."""
+
+    def place(artist: str) -> float:
+        return int.from_bytes(hashlib.sha256(artist.encode()).digest()[:8]) / 2**64
+
+    return np.array([place(artist) < share for artist in artists], dtype=np.bool_)
+
+
+def _only(tracks: EmbeddedTracks, chosen: NDArray[np.bool_]) -> EmbeddedTracks:
+    """Some of the tracks, numbered through."""
+    of_chosen = chosen[tracks.track]
+    positions = np.flatnonzero(chosen)
+    return replace(
+        tracks,
+        track_ids=tuple(tracks.track_ids[position] for position in positions),
+        artists=tuple(tracks.artists[position] for position in positions),
+        albums=tuple(tracks.albums[position] for position in positions),
+        labels=tracks.labels[chosen],
+        excerpts=tracks.excerpts[of_chosen],
+        track=np.searchsorted(positions, tracks.track[of_chosen]),
+        starts_seconds=tracks.starts_seconds[of_chosen],
+        tag_scores=tracks.tag_scores[chosen],
+        excerpt_tag_scores=tracks.excerpt_tag_scores[of_chosen],
+    )
+
+
+def _calibrated(words: Words, tags: TagLogits, fitted: FittedHeads, sets: Sequence[EmbeddedTracks]) -> PlattScaling:
+    """Platt's scaling of every word that the labelled music has too, on the tunes held out."""
+    held: LearntExcerpts = joined([learnt_excerpts(each, words.values.dimensions) for each in sets])
+    with torch.no_grad():
+        features = torch.from_numpy(held.features)
+        logits = tags(features, fitted.network(features)).numpy()
+    labels = np.concatenate([each.labels for each in sets])
+    artists = np.concatenate([np.array(each.artists) for each in sets])
+    known = {name: column for column, name in enumerate(words.values.tag_names)}
+    of_track = np.zeros((len(labels), len(words.vocabulary.tags)), dtype=np.bool_)
+    for column, name in enumerate(words.vocabulary.tag_names):
+        if name in known:
+            of_track[:, column] = labels[:, known[name]]
+    return fit_platt(logits, of_track[held.track], artists[held.track], tracks=held.track)
