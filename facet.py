@@ -26,6 +26,9 @@ class Verb:
 
 VERBS: Mapping[str, Verb] = {
     "ingest": Verb("service.commands.catalogue", "ingest", "Bring files and folders of music into the catalogue."),
+    "reembed": Verb(
+        "service.commands.reembedding", "reembed", "Analyse the catalogue with another model, beside the old one."
+    ),
     "forget": Verb("service.commands.catalogue", "forget", "Take tracks out of the catalogue; their files stay."),
     "list": Verb("service.commands.catalogue", "list_", "Show the catalogue, or what could not be ingested."),
     "serve": Verb("service.commands.serving", "serve", "Answer questions over HTTP."),

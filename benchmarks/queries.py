@@ -29,9 +29,9 @@ from service.catalogue.database import Database
 from service.catalogue.repository import Catalogue
 from service.catalogue.tables import EmbeddingRow, TrackRow
 from service.http.paging import PageRequest
+from service.search.facts_keeper import FactsKeeper
 from service.search.question import Question
 from service.search.searcher import Page, Searcher
-from service.search.track_facts import FactsKeeper
 from service.search.way import tracks_between
 from service.settings import Settings
 

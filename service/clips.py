@@ -56,15 +56,15 @@ class Heard:
 class ClipListener:
     """Analyses clips in worker threads, a limited number at once; for use on one event loop."""
 
-    def __init__(self, analyser: Analyser, *, at_once: int) -> None:
+    def __init__(self, analyser: Analyser, *, places: anyio.CapacityLimiter) -> None:
         """Prepare.
 
         Args:
             analyser: Does the work.
-            at_once: How many clips are analysed at the same time; the others wait.
+            places: Of clips that are analysed at the same time; the others wait.
         """
         self._analyser = analyser
-        self._places = anyio.CapacityLimiter(at_once)
+        self._places = places
         self._heard: OrderedDict[str, Heard] = OrderedDict()
         # A handle is the same for the same clip, but no one can make it of a file that another has sent.
         self._secret = secrets.token_bytes(32)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from index.memory import give_back_memory
+from service.bundles.keeping import want_bundle
 from service.catalogue.database import Database
 from service.catalogue.migrating import upgrade
 from service.catalogue.records import Outcome
@@ -44,6 +45,7 @@ def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: thr
         Catalogue.open(settings.catalogue_url) as catalogue,
         ThreadPoolExecutor(settings.threads) as executor,
     ):
+        want_bundle(settings, catalogue, analyser.bundle)
         ingest = Ingest(
             catalogue,
             analyser,

@@ -19,7 +19,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("facet", appauthor=False)),
-        description="Where the catalogue, the index snapshots, the maps and the waveforms live.",
+        description="Where the catalogue, uploaded tracks, copies of model bundles, the index snapshots, the maps and "
+        "the waveforms live.",
     )
     database_url: str | None = Field(
         default=None,
@@ -27,7 +28,7 @@ class Settings(BaseSettings):
     )
     model: Path = Field(
         default=SHIPPED / "models" / "musicnn-msd",
-        description="Folder of the model bundle that embeds and answers.",
+        description="Folder of the model bundle that embeds, and answers once all is embedded with it.",
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the model runs: cpu or cuda.")
     threads: Annotated[int, Field(ge=1)] = Field(
@@ -43,7 +44,10 @@ class Settings(BaseSettings):
         default=8000, description="Port the service listens on; 0 for any free one."
     )
     upload_bytes: Annotated[int, Field(ge=1)] = Field(
-        default=64 * 2**20, description="Largest clip a request may upload, in bytes."
+        default=64 * 2**20, description="Largest clip or track a request may upload, in bytes."
+    )
+    jobs_waiting: Annotated[int, Field(ge=1)] = Field(
+        default=256, description="Uploads that may wait for their analysis; one more is refused."
     )
     track_bytes: Annotated[int, Field(ge=1)] = Field(
         default=8 * 2**30, description="Largest file an ingest reads, in bytes."
@@ -75,6 +79,16 @@ class Settings(BaseSettings):
     def planned_excerpts(self) -> int | None:
         """Excerpts of every track, None for every one."""
         return None if self.excerpts_per_track == "all" else self.excerpts_per_track
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where uploaded tracks lie."""
+        return self.data_dir / "uploads"
+
+    @property
+    def bundles_dir(self) -> Path:
+        """Where copies of the model bundles that were used lie, a folder each."""
+        return self.data_dir / "bundles"
 
     @property
     def snapshots_dir(self) -> Path:

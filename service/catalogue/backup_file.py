@@ -1,10 +1,11 @@
-"""A backup: one SQLite file with the tables of a catalogue, and a table that says what they should hold.
+"""A backup: one SQLite file with the tables of a catalogue, the files that only Facet has, and what all should be.
 
 `backup` writes one, `restoring` reads it. The form is that of a catalogue in SQLite, whatever engine it came from, so a
 backup of any age is brought to the present by the same migrations, and can be looked into with SQLite's own tools.
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from service.catalogue.copying import TableSum, sums_of
 from service.catalogue.errors import CatalogueError
+from service.catalogue.kept_files import check_files
 
 FORMAT = 1
 
@@ -36,11 +38,15 @@ class BackupContent:
         made_at: When.
         step: Of the migrations, at which its tables stand.
         tables: What each holds, by name.
+        files: What `kept_files` put in; None in a backup of an earlier Facet, or of tables alone.
+        uploads: Where the uploaded tracks lay.
     """
 
     made_at: datetime
     step: str
     tables: dict[str, TableSum]
+    files: TableSum | None = None
+    uploads: Path | None = None
 
 
 def describe(connection: Connection, content: BackupContent) -> None:
@@ -51,6 +57,8 @@ def describe(connection: Connection, content: BackupContent) -> None:
             "made_at": content.made_at.isoformat(),
             "step": content.step,
             "tables": {name: asdict(table) for name, table in content.tables.items()},
+            "files": None if content.files is None else asdict(content.files),
+            "uploads": None if content.uploads is None else os.fsencode(content.uploads).hex(),
         }
     )
     connection.execute(
@@ -141,8 +149,12 @@ def _checked(connection: Connection, file: Path) -> BackupContent:
             made_at=datetime.fromisoformat(read["made_at"]),
             step=str(read["step"]),
             tables={name: TableSum(**table) for name, table in read["tables"].items()},
+            files=None if read.get("files") is None else TableSum(**read["files"]),
+            uploads=None if read.get("uploads") is None else Path(os.fsdecode(bytes.fromhex(read["uploads"]))),
         )
         _read_through(connection, file, content.tables)
+        if (complaint := check_files(connection, content.files)) is not None:
+            raise BackupError(f"the backup {file} is damaged: {complaint}; use another one")
     except (DBAPIError, ValueError, KeyError, TypeError) as error:
         raise BackupError(f"the backup {file} is damaged: {error}; use another one") from error
     return content

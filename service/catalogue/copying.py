@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, DateTime, MetaData, Table, delete, insert, select
 
-# What the database keeps for itself, which no catalogue's content depends on.
-NOT_CONTENT = frozenset({"alembic_version", "facet_backup"})
+# What the database keeps for itself, which no catalogue's content depends on, and what a backup has beside it.
+NOT_CONTENT = frozenset({"alembic_version", "facet_backup", "facet_files", "facet_file_parts"})
 # A row is some 6 kB as a rule, so 300 kB are held; one of a ten-hour file with every excerpt kept is 6 MB, and fifty of
 # those 300 MB.
 ROWS_AT_ONCE = 50

@@ -27,3 +27,19 @@ class TrackNotFoundError(CatalogueError):
     def __init__(self, track_id: str) -> None:
         super().__init__(f"there is no track {track_id!r} in the catalogue")
         self.track_id = track_id
+
+
+class JobNotFoundError(CatalogueError):
+    """There is no job with this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id!r}; one that was finished is forgotten after 30 days")
+        self.job_id = job_id
+
+
+class QueueFullError(CatalogueError):
+    """As many jobs wait as may."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} uploads wait for their analysis already; try again once some of them are done")
+        self.waiting = waiting

@@ -1,18 +1,22 @@
 """What can be filtered by, of many tracks at once. `Catalogue.facts_since` hands it to the searcher, which keeps it."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from sqlalchemy import LargeBinary, Text, select, type_coerce
+from sqlalchemy import LargeBinary, Select, Text, select, type_coerce
 
 from index.subspaces import Vectors
 from service.catalogue.database import Database
-from service.catalogue.tables import EmbeddingRow, TrackRow
+from service.catalogue.tables import EmbeddingRow, LabelsRow, TrackRow
 from service.catalogue.writing import folded_name
 
 # A row is some 150 bytes, with the probabilities of fifty tags 400.
 TRACKS_AT_ONCE = 5000
+
+_NO_LABELS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +26,7 @@ class FactsBatch:
     Attributes:
         artists: Folded, None where the file does not say.
         albums: Likewise.
+        labels: Folded.
         tag_probabilities: `(n, tags)`; None if they were not asked for.
     """
 
@@ -30,38 +35,55 @@ class FactsBatch:
     albums: list[str | None]
     years: list[int | None]
     durations: list[float]
+    labels: list[frozenset[str]]
     tag_probabilities: Vectors | None
 
 
 def facts_since(database: Database, encoder_id: str, revision: int, *, with_tags: bool) -> Iterator[FactsBatch]:
     """What can be filtered by, of tracks put after a revision; `Catalogue.facts_since` says how to use it."""
     # As the driver gives them: of many thousand rows, any handling in between takes longer than the database.
-    wanted = select(
+    wanted: Select[*tuple[Any, ...]] = select(
         type_coerce(TrackRow.id, Text),
         type_coerce(TrackRow.artist_folded, Text),
         type_coerce(TrackRow.album, Text),
         TrackRow.year,
         TrackRow.duration_seconds,
+        type_coerce(LabelsRow.labels, Text),
     )
     if with_tags:
         wanted = wanted.add_columns(type_coerce(EmbeddingRow.tag_probabilities, LargeBinary))
-    wanted = wanted.join(EmbeddingRow, EmbeddingRow.track_id == TrackRow.id).where(
-        EmbeddingRow.encoder_id == encoder_id
+    wanted = (
+        wanted.join(EmbeddingRow, EmbeddingRow.track_id == TrackRow.id)
+        .outerjoin(LabelsRow, LabelsRow.track_id == TrackRow.id)
+        .where(EmbeddingRow.encoder_id == encoder_id)
     )
-    if revision > 0:
-        wanted = wanted.where(EmbeddingRow.revision > revision)
+    # What was put since, and what was labelled since: each by its own index.
+    since = [EmbeddingRow.revision > revision, LabelsRow.revision > revision]
+    questions = [wanted] if revision == 0 else [wanted.where(each) for each in since]
     with database.reading() as session:
-        rows = session.execute(wanted, execution_options={"yield_per": TRACKS_AT_ONCE})
-        for some in rows.partitions():
-            columns = list(zip(*some, strict=True))
-            yield FactsBatch(
-                track_ids=list(columns[0]),
-                artists=list(columns[1]),
-                albums=[folded_name(album) for album in columns[2]],
-                years=list(columns[3]),
-                durations=list(columns[4]),
-                tag_probabilities=_numbers(columns[5]) if with_tags else None,
-            )
+        for question in questions:
+            rows = session.execute(question, execution_options={"yield_per": TRACKS_AT_ONCE})
+            for some in rows.partitions():
+                columns = list(zip(*some, strict=True))
+                yield FactsBatch(
+                    track_ids=list(columns[0]),
+                    artists=list(columns[1]),
+                    albums=[folded_name(album) for album in columns[2]],
+                    years=list(columns[3]),
+                    durations=list(columns[4]),
+                    labels=[_folded_labels(labels) for labels in columns[5]],
+                    tag_probabilities=_numbers(columns[6]) if with_tags else None,
+                )
+
+
+def _folded_labels(labels: str | None) -> frozenset[str]:
+    """Of JSON, as `tables.Strings` keeps it."""
+    return _NO_LABELS if labels is None else frozenset(folded_label(label) for label in json.loads(labels))
+
+
+def folded_label(label: str) -> str:
+    """A label as labels are compared: as names are, and however much space is between its words."""
+    return folded_name(" ".join(label.split())) or ""
 
 
 def _numbers(blobs: Sequence[bytes]) -> Vectors:

@@ -23,6 +23,7 @@ class Track:
         modified_ns: The file's mtime, when it was read.
         duration_seconds: Of the audio.
         skipped_packets: Packets the decoder could not read.
+        labels: A person's own, in the order in which they were given.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Track:
     duration_seconds: float
     skipped_packets: int
     added_at: datetime
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,3 +77,44 @@ class IngestResult:
     track_id: str | None = None
     code: str | None = None
     message: str | None = None
+
+
+class JobState(StrEnum):
+    """How far a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """An upload on its way into the catalogue.
+
+    Attributes:
+        id: A UUID; later jobs have larger ones.
+        content_hash: sha256 of the upload, hexadecimal.
+        file_name: What the client called the file, made fit for showing; None if it did not say.
+        labels: For the track that comes of it.
+        attempts: How often it was begun: more than once if the process that did it ended amid the work.
+        outcome: Of a job that is done: what became of the file.
+        code: Of a job that failed: why, for programs.
+        message: Of a job that failed: why, for people.
+        revision: Of a job that is done: the catalogue's afterwards. An index that stands there has its track.
+    """
+
+    id: str
+    state: JobState
+    content_hash: str
+    size_bytes: int
+    file_name: str | None
+    labels: tuple[str, ...]
+    submitted_at: datetime
+    finished_at: datetime | None = None
+    attempts: int = 0
+    outcome: str | None = None
+    track_id: str | None = None
+    code: str | None = None
+    message: str | None = None
+    revision: int | None = None

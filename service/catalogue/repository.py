@@ -4,23 +4,26 @@
 values that come out are plain (`records`), free of any session.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import func, or_, select
 
 from index.subspaces import Vectors
+from service.catalogue.bundles import Bundles
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, CatalogueReplacedError, TrackNotFoundError
-from service.catalogue.facts import FactsBatch, facts_since
+from service.catalogue.facts import FactsBatch, facts_since, folded_label
+from service.catalogue.jobs import Jobs
+from service.catalogue.known_files import KnownFile, known_files
 from service.catalogue.paths import at_or_under, divide_by_path
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
-from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, ResultRow, StateRow, TrackRow
+from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, LabelsRow, ResultRow, StateRow, TrackRow
 from service.catalogue.writing import Writing, folded_name
 
 if TYPE_CHECKING:  # it brings FAISS along, which commands that only look do without
@@ -32,28 +35,14 @@ KEYS_AT_ONCE = 500
 Key = TypeVar("Key")
 
 
-@dataclass(frozen=True)
-class KnownFile:
-    """What the catalogue knows of a path, as much as tells whether there is anything to do.
-
-    Attributes:
-        is_embedded: Whether the track is in the embedding space that was asked about.
-        has_failed: Whether the latest ingest of this file failed.
-    """
-
-    track_id: str
-    size_bytes: int
-    modified_ns: int
-    is_embedded: bool
-    has_failed: bool
-
-
 class Catalogue:
     """The catalogue; one per process, safe to share between threads. Every method is one transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         """Take over a database whose tables are in order; `open` sees to that."""
         self._database = database
+        self.jobs = Jobs(database)
+        self.bundles = Bundles(database)
         with database.reading() as session:
             self._identity: str = session.scalars(select(StateRow.identity)).one()
 
@@ -270,22 +259,27 @@ class Catalogue:
         with self._database.reading() as session:
             return {code or "": count for code, count in session.execute(question)}
 
+    def labels(self) -> dict[str, int]:
+        """Every label that a track has, as it is mostly written, and how many tracks have it; in any case it counts."""
+        counts: Counter[str] = Counter()
+        spellings: dict[str, Counter[str]] = {}
+        with self._database.reading() as session:
+            for labels in session.scalars(select(LabelsRow.labels)):
+                for label in labels:
+                    folded = folded_label(label)
+                    counts[folded] += 1
+                    spellings.setdefault(folded, Counter())[label] += 1
+        return {spellings[folded].most_common(1)[0][0]: counts[folded] for folded in sorted(counts)}
+
     # What ingest needs
 
     def known_files(self, paths: Collection[Path], encoder_id: str) -> dict[Path, KnownFile]:
         """What the catalogue knows of these paths; those it knows no track of are left out."""
-        is_embedded = exists().where(EmbeddingRow.track_id == TrackRow.id, EmbeddingRow.encoder_id == encoder_id)
-        has_failed = exists().where(ResultRow.path == TrackRow.path, ResultRow.outcome == Outcome.FAILED)
         with self._database.reading() as session:
-            return {
-                path: KnownFile(track_id, size_bytes, modified_ns, is_embedded=embedded, has_failed=failed)
-                for some in _portions(paths)
-                for path, track_id, size_bytes, modified_ns, embedded, failed in session.execute(
-                    select(
-                        TrackRow.path, TrackRow.id, TrackRow.size_bytes, TrackRow.modified_ns, is_embedded, has_failed
-                    ).where(TrackRow.path.in_(some))
-                )
-            }
+            known: dict[Path, KnownFile] = {}
+            for some in _portions(paths):
+                known |= known_files(session, some, encoder_id)
+            return known
 
     def track_ids_under(self, path: Path) -> list[str]:
         """Tracks whose file is this path or lies under it, in the order of ids."""

@@ -19,6 +19,7 @@ from service.catalogue.backup_file import BackupContent, BackupError, opened_bac
 from service.catalogue.copying import copy_rows, empty, sums_of
 from service.catalogue.database import Database
 from service.catalogue.errors import CatalogueError
+from service.catalogue.kept_files import KeptFolders, have_uploads_at, remove, take_files_out
 from service.catalogue.migrating import locked, make_folder, upgrade, upgrade_within
 from service.catalogue.tables import SCHEMA_REVISION
 
@@ -42,13 +43,14 @@ class Restored:
     replaced_identity: str | None
 
 
-def restore(file: Path, database: Database, *, replace: bool = False) -> Restored:
+def restore(file: Path, database: Database, *, replace: bool = False, folders: KeptFolders | None = None) -> Restored:
     """Make a database the catalogue that a backup holds.
 
     Args:
         file: Of `facet backup`, of this Facet or an earlier one.
         database: Of either engine, whatever the backup came from.
         replace: Whether what is in it may be lost.
+        folders: Where the files belong that only Facet has; None to leave them in the backup.
 
     Raises:
         BackupError: If the backup cannot be used; the database was not touched then.
@@ -62,7 +64,12 @@ def restore(file: Path, database: Database, *, replace: bool = False) -> Restore
             )
         make_folder(database)
         with _at_this_step(connection, content, file) as source:
-            replaced, tracks = _replace(source, database, replace=replace)
+            files = _take_files_out(source, folders)
+            try:
+                replaced, tracks = _replace(source, database, replace=replace, content=content, folders=folders)
+            except BaseException:
+                remove(files)
+                raise
     return Restored(content, tracks=tracks, replaced_identity=replaced)
 
 
@@ -116,7 +123,21 @@ def _at_this_step(connection: Connection, content: BackupContent, file: Path) ->
         yield held.enter_context(opened_for_reading(copy))
 
 
-def _replace(source: Connection, database: Database, *, replace: bool) -> tuple[str | None, int]:
+def _take_files_out(source: Connection, folders: KeptFolders | None) -> list[Path]:
+    if folders is None:
+        return []
+    try:
+        return take_files_out(source, folders)
+    except OSError as error:
+        raise CatalogueError(
+            f"the uploads and models of the backup cannot be written to {folders.uploads.parent}: {error.strerror}; "
+            "the catalogue is as it was"
+        ) from error
+
+
+def _replace(
+    source: Connection, database: Database, *, replace: bool, content: BackupContent, folders: KeptFolders | None
+) -> tuple[str | None, int]:
     """The identity of what was there, and the number of tracks that are there now."""
     with locked(database) as target:
         replaced = _identity(target)
@@ -133,6 +154,8 @@ def _replace(source: Connection, database: Database, *, replace: bool) -> tuple[
         sums = copy_rows(source, target)
         if sums_of(target) != sums:
             raise CatalogueError(f"what was written to {database.name} is not what was read; it was left as it was")
+        if folders is not None and content.uploads is not None:
+            have_uploads_at(target, content.uploads, folders.uploads)
         target.execute(text("UPDATE catalogue_state SET identity = :new"), {"new": str(uuid.uuid4())})
     return replaced, sums["tracks"].rows
 

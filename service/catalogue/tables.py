@@ -3,7 +3,9 @@
 Numbers that belong together are stored as one little-endian blob, so a database file means the same on every machine.
 """
 
+import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import BigInteger, DateTime, Double, ForeignKey, Index, LargeBinary, MetaData, Text
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
 
 # The migration that makes exactly these tables. A database at any other one is not opened.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 
 class Words(TypeDecorator[str]):
@@ -83,6 +85,21 @@ class Numbers(TypeDecorator[NDArray[np.float32]]):
         return np.array_equal(x, y)
 
 
+class Strings(TypeDecorator[Sequence[str]]):
+    """Some short texts in their order, as JSON. Both engines keep it as they keep any text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """JSON in ASCII, so that no engine minds any character."""
+        return None if value is None else json.dumps(list(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Sequence[str] | None:  # noqa: ARG002
+        """The texts again."""
+        return None if value is None else tuple(json.loads(value))
+
+
 class Moment(TypeDecorator[datetime]):
     """A point in time, in UTC; SQLite keeps no time zone, so it is put back on reading."""
 
@@ -139,6 +156,8 @@ class TrackRow(Table):
     skipped_packets: Mapped[int]
     added_at: Mapped[datetime]
 
+    own_labels: Mapped["LabelsRow | None"] = relationship(lazy="joined", viewonly=True)
+
     def as_track(self) -> Track:
         """The row as a value."""
         return Track(
@@ -154,7 +173,18 @@ class TrackRow(Table):
             duration_seconds=self.duration_seconds,
             skipped_packets=self.skipped_packets,
             added_at=self.added_at,
+            labels=() if self.own_labels is None else tuple(self.own_labels.labels),
         )
+
+
+class LabelsRow(Table):
+    """A track's own labels. The row stays when the last one is taken away, so that it is noticed."""
+
+    __tablename__ = "track_labels"
+
+    track_id: Mapped[str] = mapped_column(ForeignKey("tracks.id", ondelete="CASCADE"), primary_key=True)
+    revision: Mapped[int] = mapped_column(index=True)
+    labels: Mapped[Sequence[str]] = mapped_column(Strings())
 
 
 class SpaceRow(Table):
@@ -210,6 +240,9 @@ class StateRow(Table):
     revision: Mapped[int]
     # Tells this database from one made anew in its place, whose revisions begin at 0 again.
     identity: Mapped[str]
+    # Encoder ids: of the bundle that answers, and of the one that is to answer once all is embedded with it.
+    answering: Mapped[str | None]
+    wanted: Mapped[str | None]
 
 
 class ResultRow(Table):

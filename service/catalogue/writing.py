@@ -8,7 +8,7 @@ import secrets
 import time
 import unicodedata
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,10 @@ from pathlib import Path
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from service.catalogue.bundles import BundlesWriting
+from service.catalogue.jobs import JobsWriting
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
-from service.catalogue.tables import DeletionRow, EmbeddingRow, ResultRow, SpaceRow, StateRow, TrackRow
+from service.catalogue.tables import DeletionRow, EmbeddingRow, LabelsRow, ResultRow, SpaceRow, StateRow, TrackRow
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class FileState:
         path: Absolute.
         content_hash: sha256, hexadecimal.
         size_bytes: From before it was read, as `modified_ns` is: a file that changes meanwhile differs the next time.
+        called: What a person calls it, if that is not its path's name: an upload is stored under its content's hash.
     """
 
     path: Path
     content_hash: str
     size_bytes: int
     modified_ns: int
+    called: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,18 @@ class Writing:
         self._state = session.execute(select(StateRow).with_for_update()).scalar_one()
         # Of the embedding spaces met so far: a server is not asked again for each track.
         self._widths: dict[str, int] = {}
+        self.jobs = JobsWriting(session)
+        self.bundles = BundlesWriting(session, self._state)
+
+    @property
+    def revision(self) -> int:
+        """The catalogue's, with all that was done in this transaction."""
+        return self._state.revision
+
+    def track(self, track_id: str) -> Track | None:
+        """One track, or None if there is none with this id."""
+        row = self._session.get(TrackRow, track_id)
+        return None if row is None else row.as_track()
 
     def track_at(self, path: Path) -> Track | None:
         """The track whose file this is."""
@@ -115,6 +131,8 @@ class Writing:
         """
         row = self._row(track_id)
         is_other = row.content_hash != file.content_hash
+        if is_other:
+            self.bundles.forget_failures_of(track_id)  # they were those of what the file was
         _set_file(row, file)
         _set_details(row, details)
         gone = (EmbeddingRow.track_id == track_id) & EmbeddingRow.encoder_id.not_in(embeddings)
@@ -142,8 +160,18 @@ class Writing:
         Raises:
             ValueError: If the space's vectors have another width.
         """
+        self.bundles.forget_failures(encoder_id, [track_id])
         row = self._session.get(EmbeddingRow, (track_id, encoder_id))
         self._set_embedding(row or EmbeddingRow(track_id=track_id, encoder_id=encoder_id), embedding)
+
+    def set_labels(self, track_id: str, labels: Sequence[str]) -> None:
+        """Give a track these labels of a person's own, in place of those it had. Every process will notice."""
+        row = self._session.get(LabelsRow, track_id) or LabelsRow(track_id=track_id)
+        row.labels = tuple(labels)
+        row.revision = self._next_revision()
+        self._session.add(row)
+        self._session.flush()
+        self._session.expire(self._row(track_id), ["own_labels"])
 
     def forget(self, track_ids: Collection[str]) -> int:
         """Take tracks, their embeddings and what ingest said of their files out of the catalogue.

@@ -24,8 +24,17 @@ FORGET_UNASKED = 100
     type=click.Path(dir_okay=False, path_type=Path),
     help="List every file and what became of it in this JSON file.",
 )
+@click.option("--watch", is_flag=True, help="Go on with what is added, changed or moved, until Ctrl-C.")
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=1),
+    metavar="SECONDS",
+    help="With --watch: look this often, where the system does not tell of changes (network folders).",
+)
 @click.pass_context
-def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None) -> None:
+def ingest(
+    context: click.Context, paths: tuple[Path, ...], report: Path | None, *, watch: bool, poll: float | None
+) -> None:
     """Bring files and folders of music into the catalogue. The files are only read.
 
     Folders are walked through, linked ones too. Hidden files are passed over, and what is not called like audio is
@@ -34,9 +43,16 @@ def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None)
     Files that are as they were cost next to nothing, so run this again whenever music was added, changed, renamed or
     moved. What was interrupted, in whatever way, goes on where it was.
 
+    With --watch it goes on until Ctrl-C, and takes a file two seconds after it has stopped growing. As always, a track
+    whose file is deleted stays until `facet forget --missing`.
+
     Exit status: 0 if all is well; 1 if a file failed, or the run could not go on; 2 if the command makes no sense; 130
-    after Ctrl-C.
+    after Ctrl-C, unless that is how a watch ended.
     """
+    if poll is not None and not watch:
+        raise click.UsageError("--poll says how --watch finds what changed; give both")
+    if watch and (files := [path for path in paths if not path.is_dir()]):
+        raise click.UsageError(f"{files[0]} is a file; with --watch, name folders")
     # Files are listened to side by side, a thread each.
     settings = command_settings(threads_per_library=1)
     with in_plain_words(), stopping_on_signals() as stop:
@@ -45,10 +61,11 @@ def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None)
         from index.model import DeviceUnavailableError
         from service.catalogue.records import Outcome
         from service.ingest.report import Ending, ReportNotWrittenError
-        from service.ingest.session import ingest_paths
+        from service.ingest.session import Watching, ingest_paths
 
+        watching = Watching(poll_seconds=poll) if watch else None
         try:
-            done = ingest_paths(settings, paths, report_file=report, stop=stop)
+            done = ingest_paths(settings, paths, report_file=report, stop=stop, watching=watching)
         except (BundleError, DeviceUnavailableError, DecoderStartError, ReportNotWrittenError) as error:
             raise click.ClickException(str(error)) from error
     if done.ending is Ending.INTERRUPTED:
@@ -63,8 +80,9 @@ def ingest(context: click.Context, paths: tuple[Path, ...], report: Path | None)
 @click.option("--yes", is_flag=True, help=f"Do not ask before forgetting more than {FORGET_UNASKED} tracks.")
 @click.pass_context
 def forget(context: click.Context, names: tuple[Path, ...], *, missing: bool, yes: bool) -> None:
-    """Take tracks out of the catalogue: those at or under these paths, or with these ids. No file is ever touched.
+    """Take tracks out of the catalogue: those at or under these paths, or with these ids. Their files stay.
 
+    Only what was uploaded to the service is deleted, since Facet's copy is nobody else's file.
     What is known of failures there is forgotten too. A disk that is not mounted looks like one whose files are gone:
     mount it before you use --missing.
     """
@@ -74,13 +92,14 @@ def forget(context: click.Context, names: tuple[Path, ...], *, missing: bool, ye
     with in_plain_words():
         from service.catalogue.repository import Catalogue
         from service.ingest.forgetting import meant
+        from service.jobs.store import UploadStore, forget_tracks
 
         with Catalogue.open(settings.catalogue_url) as catalogue:
             found = meant(catalogue, names, only_missing=missing)
             count = len(found.track_ids)
             if count > FORGET_UNASKED and not yes:
                 click.confirm(f"Forget {count} tracks? Their files stay where they are", abort=True)
-            forgotten = catalogue.forget(found.track_ids)
+            forgotten = forget_tracks(catalogue, UploadStore(settings.uploads_dir), found.track_ids)
             catalogue.forget_failures(found.failures)
     click.echo(f"forgot {forgotten} tracks and {len(found.failures)} failures; no file was touched")
     for name in found.unknown:
@@ -159,6 +178,20 @@ def db_current() -> None:
         click.echo(f"the catalogue at {database.name} is at step {step}; this Facet needs step {SCHEMA_REVISION}")
 
 
+@db.command("prune")
+def db_prune() -> None:
+    """Delete what former models heard, and their copies. Only the one that answers stays: the way back is long then."""
+    settings = command_settings()
+    with in_plain_words():
+        from service.bundles.pruning import prune
+        from service.catalogue.repository import Catalogue
+
+        with Catalogue.open(settings.catalogue_url) as catalogue:
+            pruned = prune(settings, catalogue)
+    names = ", ".join(pruned.models) or "none"
+    click.echo(f"former models: {names}; {pruned.embeddings} embeddings of theirs were deleted")
+
+
 def _fields(track: "Track") -> dict[str, Any]:
     return {
         "id": track.id,
@@ -167,6 +200,7 @@ def _fields(track: "Track") -> dict[str, Any]:
         "artist": track.artist,
         "album": track.album,
         "year": track.year,
+        "labels": list(track.labels),
         "duration_seconds": track.duration_seconds,
         "skipped_packets": track.skipped_packets,
         "content_hash": track.content_hash,

@@ -16,15 +16,15 @@ def map_() -> None:
     with in_plain_words():
         from index.bundle_manifest import BundleError
         from index.model import DeviceUnavailableError
+        from service.bundles.keeping import answering_bundle
         from service.catalogue.repository import Catalogue
-        from service.listening import open_bundle
         from service.map.drawing import draw_map, maps_folder
 
-        try:
-            bundle = open_bundle(settings, threads=settings.threads)
-        except (BundleError, DeviceUnavailableError) as error:
-            raise click.ClickException(str(error)) from error
         with Catalogue.open(settings.catalogue_url) as catalogue:
+            try:
+                bundle = answering_bundle(settings, catalogue, threads=settings.threads)
+            except (BundleError, DeviceUnavailableError) as error:
+                raise click.ClickException(str(error)) from error
             folder = maps_folder(settings.maps_dir, catalogue=catalogue, encoder_id=bundle.encoder_id)
             try:
                 published = draw_map(catalogue, bundle, folder, tell=click.echo)

@@ -1,13 +1,19 @@
 """`facet backup`, `restore` and `doctor`, for whoever keeps a catalogue. What is slow to import is imported inside."""
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from service.commands.command_line import command_settings, in_plain_words
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.catalogue.kept_files import KeptFolders
 
 REPLACE = "--replace"
 
@@ -15,13 +21,16 @@ REPLACE = "--replace"
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(REPLACE, is_flag=True, help="Replace a file of this name, once the new one is complete.")
-def backup(file: Path, *, replace: bool) -> None:
+@click.option(
+    "--without-files", is_flag=True, help="Leave uploaded files and models out: something else copies DATA/uploads."
+)
+def backup(file: Path, *, replace: bool, without_files: bool) -> None:
     """Write the catalogue into FILE, while it is served and filled.
 
     What is written is of one moment, read again and checked. In it are the tracks, what is heard in them, and all else
-    that the database holds. Not in it are the music and the model, which are not Facet's to keep, and the index, the
-    maps and the waveforms, which are made anew. The file can be restored into SQLite and PostgreSQL, wherever it came
-    from.
+    that the database holds; the tracks that were uploaded, file and all; and the models that answered. Not in it are
+    the music in folders of your own, and the index, the maps and the waveforms, which are made anew. The file can be
+    restored into SQLite and PostgreSQL, wherever it came from.
     """
     settings = command_settings()
     began = time.monotonic()
@@ -31,12 +40,14 @@ def backup(file: Path, *, replace: bool) -> None:
 
         database = Database(settings.catalogue_url)
         try:
-            content = back_up(database, file, replace=replace)
+            folders = None if without_files else _kept_folders(settings)
+            content = back_up(database, file, replace=replace, folders=folders)
         finally:
             database.close()
     click.echo(
         f"{file} holds the catalogue at {database.name} as of {content.made_at:%Y-%m-%d %H:%M:%S} UTC: "
-        f"{content.tables['tracks'].rows} tracks, {file.stat().st_size} bytes, checked, "
+        f"{content.tables['tracks'].rows} tracks, {content.files.rows if content.files else 'no'} files, "
+        f"{file.stat().st_size} bytes, checked, "
         f"in {time.monotonic() - began:.1f} s"
     )
 
@@ -58,7 +69,7 @@ def restore(file: Path, *, replace: bool) -> None:
 
         database = Database(settings.catalogue_url)
         try:
-            done = restore_into(file, database, replace=replace)
+            done = restore_into(file, database, replace=replace, folders=_kept_folders(settings))
         finally:
             database.close()
     if done.replaced_identity is not None:
@@ -69,6 +80,13 @@ def restore(file: Path, *, replace: bool) -> None:
         f"the catalogue at {database.name} is that of {done.content.made_at:%Y-%m-%d %H:%M:%S} UTC again: "
         f"{done.tracks} tracks, in {time.monotonic() - began:.1f} s; the service makes its index when it starts"
     )
+
+
+def _kept_folders(settings: Settings) -> "KeptFolders":
+    from service.catalogue.kept_files import KeptFolders
+
+    # As the service says where an uploaded track lies.
+    return KeptFolders(Path(os.path.realpath(settings.uploads_dir)), settings.bundles_dir)
 
 
 @click.command()

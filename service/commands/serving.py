@@ -66,11 +66,12 @@ def rebuild() -> None:
     settings = _settings()
     with _all_in_plain_words():
         from index.snapshot import list_snapshots, prune_snapshots
+        from service.bundles.keeping import answering_bundle
         from service.catalogue.repository import Catalogue
         from service.indexing.rebuilding import drop_snapshots, publish_from_catalogue, snapshots_root
 
-        bundle = _open_bundle(settings)
         with Catalogue.open(settings.catalogue_url) as catalogue:
+            bundle = answering_bundle(settings, catalogue, threads=settings.threads)
             root = snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id)
             drop_snapshots(list_snapshots(root), after_revision=catalogue.revision())
             try:
@@ -88,12 +89,13 @@ def verify() -> None:
     """Check the snapshots' checksums, and that the newest one says what the catalogue says."""
     settings = _settings()
     with _all_in_plain_words():
+        from service.bundles.keeping import answering_bundle
         from service.catalogue.repository import Catalogue
         from service.indexing.rebuilding import snapshots_root
         from service.indexing.verifying import verify_index
 
-        bundle = _open_bundle(settings)
         with Catalogue.open(settings.catalogue_url) as catalogue:
+            bundle = answering_bundle(settings, catalogue, threads=settings.threads)
             root = snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id)
             verified = verify_index(catalogue, root, encoder_id=bundle.encoder_id, subspaces=bundle.subspaces)
     if not verified.snapshots:

@@ -8,7 +8,7 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
-from service.health.measuring import count_failures, state_of
+from service.health.measuring import count, state_of
 from service.health.readiness import part_problems
 from service.health.schemas import Check, Readiness
 from service.http.problems import documented, problem_response
@@ -46,7 +46,7 @@ async def is_ready(resources: OpenResources) -> Readiness | Response:
 async def metrics(request: Request, resources: OpenResources) -> Response:
     """Requests by route and dimension, the queue, the catalogue, the index and the decoder, in Prometheus's format."""
     counted: Metrics = request.app.state.metrics
-    failures = await count_failures(resources)
+    known = await count(resources)
     accept = request.headers.get("accept", "")
-    content, media_type = counted.told(accept, partial(state_of, resources, failures=failures))
+    content, media_type = counted.told(accept, partial(state_of, resources, counted=known))
     return Response(content, media_type=media_type)

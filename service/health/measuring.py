@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from anyio import move_on_after, to_thread
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from service.catalogue.bundles import Progress
 from service.catalogue.errors import CatalogueError
 from service.health.readiness import part_problems
 from service.http.resources import Resources
@@ -19,28 +21,52 @@ log = get_logger(__name__)
 COUNTED_SECONDS = 1.0
 
 
-async def count_failures(resources: Resources) -> Mapping[str, int] | None:
-    """How many files failed, by code; None if the database does not say so soon."""
+@dataclass(frozen=True)
+class Counted:
+    """What the database counts.
+
+    Attributes:
+        failures: Files that failed, by code.
+        open_jobs: Uploads that wait or are being analysed.
+        next_bundle: How far the bundle is that is to take over; None if the one that is wanted answers.
+    """
+
+    failures: Mapping[str, int]
+    open_jobs: int
+    next_bundle: Progress | None
+
+
+async def count(resources: Resources) -> Counted | None:
+    """What only the database knows; None if it does not say so soon."""
     if resources.follower.catalogue_problem is not None:
         return None
     with move_on_after(COUNTED_SECONDS):
         try:
-            return await to_thread.run_sync(
-                resources.catalogue.count_failures, limiter=resources.scraping, abandon_on_cancel=True
-            )
+            return await to_thread.run_sync(_counted, resources, limiter=resources.scraping, abandon_on_cancel=True)
         except CatalogueError as error:
-            log.warning("failures_not_counted", error=str(error))
+            log.warning("catalogue_not_counted", error=str(error))
     return None
 
 
-def state_of(resources: Resources, *, failures: Mapping[str, int] | None) -> Iterator[Metric]:
+def _counted(resources: Resources) -> Counted:
+    catalogue = resources.catalogue
+    wanted = catalogue.bundles.standing().wanted
+    is_next = wanted is not None and wanted != resources.bundle.encoder_id
+    return Counted(
+        failures=catalogue.count_failures(),
+        open_jobs=catalogue.jobs.count_open(),
+        next_bundle=catalogue.bundles.progress(str(wanted)) if is_next else None,
+    )
+
+
+def state_of(resources: Resources, *, counted: Counted | None) -> Iterator[Metric]:
     """The queue, the catalogue, the index and the parts of the service.
 
     What cannot be told at this moment is left out, so that an alert on its absence can be made.
 
     Args:
         resources: Of the service.
-        failures: What `count_failures` counted.
+        counted: What `count` counted.
     """
     ready = GaugeMetricFamily("facet_ready", "1 if this part of the service can answer.", labels=["part"])
     for part, problem in part_problems(resources).items():
@@ -50,8 +76,13 @@ def state_of(resources: Resources, *, failures: Mapping[str, int] | None) -> Ite
     yield _gauge("facet_clips_waiting", "Clips that wait to be analysed: the queue.", clips.waiting)
     yield _gauge("facet_clips_analysed_now", "Clips being analysed.", clips.under_way)
     yield from _catalogue(resources.follower)
-    if failures is not None:
-        yield _failures(failures)
+    if counted is not None:
+        yield _failures(counted.failures)
+        yield _gauge(
+            "facet_jobs_open", "Uploaded tracks that wait for their analysis, or are in it.", counted.open_jobs
+        )
+        if counted.next_bundle is not None:
+            yield _next_bundle(counted.next_bundle)
     yield from _index(resources)
 
 
@@ -73,6 +104,16 @@ def _failures(counts: Mapping[str, int]) -> Metric:
     )
     for code, count in counts.items():
         family.add_metric([code], count)
+    return family
+
+
+def _next_bundle(progress: Progress) -> Metric:
+    family = GaugeMetricFamily(
+        "facet_next_model_tracks", "Tracks as the model sees them that is to take over.", labels=["state"]
+    )
+    missing = progress.tracks - progress.embedded - progress.failed
+    for state, tracks in {"embedded": progress.embedded, "failed": progress.failed, "missing": missing}.items():
+        family.add_metric([state], tracks)
     return family
 
 

@@ -6,7 +6,7 @@ from service.indexing.follower import PartProblem
 CODES = {
     "catalogue_unavailable": "The database cannot be read, or does not answer.",
     "catalogue_replaced": "A backup was restored meanwhile: the service must be started again.",
-    "bundle_unheard": "None of the catalogue's tracks is analysed with this model.",
+    "bundle_unheard": "None of the catalogue's tracks is analysed with this model yet.",
     "index_behind": "The index has not caught up with the catalogue yet.",
     "index_stuck": "The index cannot follow the catalogue.",
 }
@@ -29,6 +29,6 @@ def _bundle_problem(resources: Resources) -> PartProblem | None:
         return PartProblem(
             "bundle_unheard",
             f"none of the catalogue's {follower.catalogue_tracks} tracks is analysed with the model "
-            f"{resources.bundle.name!r} yet; run `facet ingest` again",
+            f"{resources.bundle.name!r} yet; that is being done, and GET /model says how far it is",
         )
     return None

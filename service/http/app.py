@@ -7,17 +7,20 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from service.bundles import endpoints as bundles
 from service.health import endpoints as health
 from service.http.early_answers import EarlyAnswers
 from service.http.parameters import refuse_unknown_parameters
 from service.http.problem_handlers import install_problems
 from service.http.recording import RequestRecorder
-from service.http.resources import opened_resources
+from service.http.resources import Resources, opened_resources
+from service.jobs import endpoints as jobs
 from service.map import endpoints as map_endpoints
 from service.operations.metrics import Metrics
 from service.peaks import endpoints as peaks
 from service.search import endpoints as search
 from service.settings import Settings
+from service.tracks import changing
 from service.tracks import endpoints as tracks
 from service.vocabulary import endpoints as vocabulary
 from service.web import state as web_state
@@ -38,8 +41,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened_resources(settings) as resources:
+        def publish(resources: Resources) -> None:
             app.state.resources = resources
+
+        async with opened_resources(settings, publish=publish):
             yield
 
     # Documentation from this process alone: no page of the service loads anything from another host.
@@ -56,7 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
-    rooms = (search, tracks, peaks, map_endpoints, vocabulary, web_state, health)
+    rooms = (search, tracks, changing, jobs, peaks, map_endpoints, vocabulary, bundles, web_state, health)
     for router in (room.router for room in rooms):
         app.include_router(router)
     app.router.routes.extend(page_router().routes)

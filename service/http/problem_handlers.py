@@ -15,7 +15,7 @@ from starlette.responses import Response
 from index.audio import AudioError
 from index.query import QueryError
 from index.subspaces import UnknownDimensionError
-from service.catalogue.errors import CatalogueUnavailableError, TrackNotFoundError
+from service.catalogue.errors import CatalogueUnavailableError, JobNotFoundError, QueueFullError, TrackNotFoundError
 from service.http.problems import Problem, nearest_names, problem_response
 from service.http.recording import CLIENT_CLOSED_REQUEST
 from service.http.refusals import RefusalError, UnknownNameError
@@ -26,12 +26,22 @@ log = get_logger(__name__)
 # A disk that is full, or full for this user, or was mounted for reading only.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
+# A place in the queue is free again after an analysis, which takes seconds.
+QUEUE_RETRY_SECONDS = 10
+
+# Of errors that know nothing of HTTP, and whose own words are for the caller.
+CODES: Mapping[type[Exception], str] = {
+    UnknownDimensionError: "unknown_dimension",
+    QueryError: "invalid_parameter",
+    TrackNotFoundError: "track_not_found",
+    JobNotFoundError: "job_not_found",
+}
+
 HANDLED = (
     RefusalError,
     AudioError,
-    UnknownDimensionError,
-    QueryError,
-    TrackNotFoundError,
+    *CODES,
+    QueueFullError,
     CatalogueUnavailableError,
     RequestValidationError,
     HTTPException,
@@ -62,12 +72,11 @@ async def _as_problem(request: Request, error: Exception) -> Response:
     match error:
         case RefusalError() | AudioError():
             code, detail = error.code, str(error)
-        case UnknownDimensionError():
-            code, detail = "unknown_dimension", str(error)
-        case QueryError():
-            code, detail = "invalid_parameter", str(error)
-        case TrackNotFoundError():
-            code, detail = "track_not_found", str(error)
+        case UnknownDimensionError() | QueryError() | TrackNotFoundError() | JobNotFoundError():
+            code, detail = CODES[type(error)], str(error)
+        case QueueFullError():
+            code, detail = "queue_full", str(error)
+            headers = {"Retry-After": str(QUEUE_RETRY_SECONDS)}
         case CatalogueUnavailableError():
             # The driver's own words may name hosts and users: they are for the log.
             log.error("catalogue_unavailable", error=str(error))

@@ -44,12 +44,14 @@ KINDS: Mapping[str, Kind] = {
     "not_found": Kind(_MISSING, "There is nothing at this address"),
     "track_not_found": Kind(_MISSING, "There is no such track"),
     "no_map": Kind(_MISSING, "No map was drawn yet"),
+    "job_not_found": Kind(_MISSING, "There is no such job"),
     "clip_not_found": Kind(_MISSING, "There is no such clip"),
     "audio_missing": Kind(_MISSING, "The track's file is gone"),
     "audio_changed": Kind(_MISSING, "The track's file is no longer the one that was ingested"),
     "method_not_allowed": Kind(HTTPStatus.METHOD_NOT_ALLOWED, "The address does not answer this method"),
     "track_not_embedded": Kind(HTTPStatus.CONFLICT, "The track has not been analysed with this model"),
     "range_not_satisfiable": Kind(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The file has no such bytes"),
+    "parquet_unavailable": Kind(HTTPStatus.NOT_ACCEPTABLE, "The service does not write Parquet"),
     "not_multipart": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not multipart/form-data"),
     "not_json": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not application/json"),
     "malformed_json": Kind(_BAD, "The body is not JSON"),
@@ -70,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
     "timed_out": Kind(_UNFIT, "The clip takes too long to decode"),
     "decoder_crashed": Kind(_UNFIT, "The clip crashes the decoder"),
     "no_direction": Kind(_UNFIT, "The example says nothing in the dimensions asked for"),
+    "queue_full": Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too many uploads wait for their analysis"),
     "not_ready": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready"),
     "no_room": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The service's disk is full or cannot be written"),
     "too_busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clips wait for their analysis"),
@@ -79,10 +82,14 @@ KINDS: Mapping[str, Kind] = {
 # What any call may answer; `default` in the OpenAPI document.
 ANYWHERE = ("unknown_parameter", "not_ready", "internal_error")
 JSON_BODY = ("not_json", "malformed_json", "body_too_large", "upload_stalled", "unknown_field", "invalid_parameter")
-UPLOAD = (
+# Of a clip's arrival, and of what is heard in it.
+ARRIVAL = (
     *("not_multipart", "malformed_upload", "missing_file", "unknown_field", "several_files", "empty_file"),
-    *("upload_stalled", "upload_too_large", "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
-    *("too_large", "timed_out", "decoder_crashed", "too_busy", "no_room"),
+    *("upload_stalled", "upload_too_large", "no_room"),
+)
+UPLOAD = (
+    *(*ARRIVAL, "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
+    *("too_large", "timed_out", "decoder_crashed", "too_busy"),
 )
 
 

@@ -86,7 +86,7 @@ class TrackNotEmbeddedError(RefusalError):
     @classmethod
     def of(cls, track_id: str, *, model: str) -> Self:
         """The track has no embedding of this model."""
-        return cls(f"track {track_id} has not been analysed with the model {model!r}; run `facet ingest` again")
+        return cls(f"track {track_id} is not analysed with the model {model!r}; GET /model says how far that is")
 
 
 class NotReadyError(RefusalError):

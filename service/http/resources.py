@@ -1,7 +1,6 @@
 """What the service holds open while it runs, and how a call gets at it. `app` opens it, endpoints depend on it."""
 
-import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,20 +10,22 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends, Request
 
-from index.analysis import Analyser
 from index.model import ModelBundle
+from service.bundles.changeover import Changeover
+from service.bundles.keeping import bundle_to_begin_with
 from service.catalogue.repository import Catalogue
 from service.clips import ClipListener
 from service.http.refusals import NotReadyError
+from service.http.stage import Act, Stage
 from service.indexing.follower import IndexFollower
-from service.indexing.rebuilding import snapshots_root
+from service.jobs.store import UploadStore
+from service.jobs.worker import UploadWorker
 from service.listening import open_bundle, open_decoder
-from service.map.drawing import maps_folder
 from service.map.keeping import MapKeeper
 from service.peaks.kept import KeptPeaks
 from service.peaks.outlines import Outlines
+from service.search.facts_keeper import FactsKeeper
 from service.search.searcher import Searcher
-from service.search.track_facts import FactsKeeper
 from service.settings import Settings
 
 # Calls that wait for the database or send a file take a thread each; search itself is bound by cores.
@@ -37,7 +38,7 @@ PEAKS_AT_ONCE = 1
 
 @dataclass(frozen=True)
 class Resources:
-    """Everything open."""
+    """Everything open, as of one moment: when another bundle takes over, `app.state` is given another one of these."""
 
     settings: Settings
     catalogue: Catalogue
@@ -45,62 +46,80 @@ class Resources:
     clips: ClipListener
     follower: IndexFollower
     facts: FactsKeeper
+    maps: MapKeeper
+    store: UploadStore
+    worker: UploadWorker
+    outlines: Outlines
     # The one thread of whoever asks how the service is.
     scraping: anyio.CapacityLimiter
-    outlines: Outlines
-    maps: MapKeeper
 
 
 @asynccontextmanager
-async def opened_resources(settings: Settings) -> AsyncIterator[Resources]:
+async def opened_resources(settings: Settings, *, publish: Callable[[Resources], None]) -> AsyncIterator[None]:
     """Open everything, and close it at the end. The index catches up meanwhile.
+
+    Args:
+        settings: Of the service.
+        publish: Given what calls are to work with from now on: at the beginning, and when another bundle takes over.
 
     Raises:
         BundleError: If the model bundle cannot be used.
         CatalogueError: If the catalogue cannot.
     """
     anyio.to_thread.current_default_thread_limiter().total_tokens = WORKER_THREADS
-    bundle = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
+    wanted = await anyio.to_thread.run_sync(partial(open_bundle, settings, threads=settings.threads))
     catalogue = await anyio.to_thread.run_sync(Catalogue.open, settings.catalogue_url)
     at_once = max(CLIPS_AT_ONCE, settings.threads)
+    store = UploadStore(settings.uploads_dir)
     with (
         catalogue,
-        open_decoder(settings, processes=at_once, file_bytes=settings.upload_bytes) as decoder,
+        # One process more for the uploads' worker, so that it never waits behind clips, nor they behind it.
+        open_decoder(settings, processes=at_once + 1, file_bytes=settings.upload_bytes) as decoder,
         # Its children start when the first outline is wanted.
         open_decoder(settings, processes=PEAKS_AT_ONCE, file_bytes=settings.track_bytes) as peaks_decoder,
     ):
         decoder.warm()
-        analyser = Analyser(bundle, decoder, excerpts_per_track=settings.planned_excerpts)
-        follower = IndexFollower(
-            catalogue,
-            snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id),
-            encoder_id=bundle.encoder_id,
-            subspaces=bundle.subspaces,
-            threads=settings.threads,
-        )
-        facts = FactsKeeper(catalogue, encoder_id=bundle.encoder_id)
-        warming = threading.Thread(target=facts.warm, name="facts-warmer")
-        follower.start()
-        warming.start()
-        try:
-            yield Resources(
-                settings=settings,
-                catalogue=catalogue,
-                bundle=bundle,
-                clips=ClipListener(analyser, at_once=at_once),
-                follower=follower,
-                facts=facts,
-                scraping=anyio.CapacityLimiter(1),
-                outlines=Outlines(peaks_decoder, KeptPeaks(settings.peaks_file), at_once=PEAKS_AT_ONCE),
-                maps=MapKeeper(
-                    maps_folder(settings.maps_dir, catalogue=catalogue, encoder_id=bundle.encoder_id),
-                    bundle,
-                ),
+        bundle = await anyio.to_thread.run_sync(bundle_to_begin_with, settings, catalogue, wanted)
+
+        outlines = Outlines(peaks_decoder, KeptPeaks(settings.peaks_file), at_once=PEAKS_AT_ONCE)
+        scraping = anyio.CapacityLimiter(1)
+
+        def act_changed(act: Act) -> None:
+            publish(
+                Resources(
+                    settings=settings,
+                    catalogue=catalogue,
+                    bundle=act.bundle,
+                    clips=act.clips,
+                    follower=act.follower,
+                    facts=act.facts,
+                    maps=act.maps,
+                    store=store,
+                    worker=worker,
+                    outlines=outlines,
+                    scraping=scraping,
+                )
             )
+
+        def wake_follower() -> None:
+            stage.act.follower.wake()
+
+        stage = Stage(settings, catalogue, decoder, places=anyio.CapacityLimiter(at_once), changed=act_changed)
+        worker = UploadWorker(catalogue, store, analyser=lambda: stage.act.analyser, finished=wake_follower)
+        changeover = Changeover(
+            settings,
+            catalogue,
+            current=lambda: stage.act.bundle.encoder_id,
+            show=lambda bundle: stage.change(bundle, changeover.stopping),
+        )
+        stage.open(bundle)
+        worker.start()
+        changeover.start()
+        try:
+            yield
         finally:
-            facts.stop()
-            await anyio.to_thread.run_sync(warming.join)
-            await anyio.to_thread.run_sync(follower.close)
+            for close in (changeover.close, partial(worker.close, decoder), stage.close):
+                await anyio.to_thread.run_sync(close)
 
 
 # What calls depend on is asked for on the event loop: a call that says how the service is must not wait for a thread

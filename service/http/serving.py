@@ -91,9 +91,10 @@ class _Server(uvicorn.Server):
         log.info("service_stopped", seconds=round(time.monotonic() - began, 2))
 
     async def _announce(self) -> None:
-        resources: Resources = self._app.state.resources
-        while not resources.follower.caught_up.is_set():
+        # Looked up each time: another bundle may take over meanwhile.
+        while not self._app.state.resources.follower.caught_up.is_set():
             await asyncio.sleep(GLANCE_SECONDS)
+        resources: Resources = self._app.state.resources
         log.info("service_ready", tracks=len(resources.follower.index))
         self._ready(resources)
 

@@ -1,11 +1,12 @@
 """A clip arrives: one multipart field `file`, spooled to a temporary file as it comes, and always deleted.
 
 The clip goes to `clips`, which analyses it. What is wrong with an upload is noticed while it arrives, not after: the
-first byte too many, the wrong field, a second file. The client's file name is never used for anything.
+first byte too many, the wrong field, a second file. The client's file name never becomes a path; it is shown to people.
 """
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,6 +45,8 @@ CLIP_BODY: dict[str, Any] = {
 MULTIPART_OVERHEAD_BYTES = 64 * 1024
 # Bytes gathered before they go to the disk together, in a thread.
 WRITE_BYTES = 2**20
+# Of a name that is shown, in characters.
+LONGEST_FILE_NAME = 200
 # A client that sends nothing for this long has gone, or holds a connection for sport.
 STALLED_AFTER_SECONDS = 30.0
 
@@ -98,20 +101,23 @@ class Clip:
         path: Where it lies.
         content_hash: sha256, hexadecimal.
         size_bytes: At least 1.
+        file_name: What the client calls it, fit for showing; None if it does not say.
     """
 
     path: Path
     content_hash: str
     size_bytes: int
+    file_name: str | None
 
 
 @asynccontextmanager
-async def received_clip(request: Request, *, limit_bytes: int) -> AsyncIterator[Clip]:
-    """Receive the clip of a request; it is deleted when the context ends, however it ends.
+async def received_clip(request: Request, *, limit_bytes: int, folder: Path | None = None) -> AsyncIterator[Clip]:
+    """Receive the clip of a request; it is deleted when the context ends, however it ends, unless it was moved away.
 
     Args:
         request: Its body must not have been read yet.
         limit_bytes: Largest clip.
+        folder: Where it is spooled; the system's for temporary files, if left out.
 
     Raises:
         RefusalError: One of this module's, as soon as it is known.
@@ -121,7 +127,7 @@ async def received_clip(request: Request, *, limit_bytes: int) -> AsyncIterator[
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit_bytes + MULTIPART_OVERHEAD_BYTES:
         raise _too_large(limit_bytes)
-    descriptor, name = tempfile.mkstemp(prefix="facet-clip-")
+    descriptor, name = tempfile.mkstemp(prefix="facet-clip-", dir=folder)
     path = Path(name)
     try:
         part = _ClipPart(limit_bytes)
@@ -130,7 +136,7 @@ async def received_clip(request: Request, *, limit_bytes: int) -> AsyncIterator[
             async for content in _contents(request, boundary, part):
                 await run_in_threadpool(digest.update, content)
                 await run_in_threadpool(file.write, content)
-        yield Clip(path=path, content_hash=digest.hexdigest(), size_bytes=part.size_bytes)
+        yield Clip(path=path, content_hash=digest.hexdigest(), size_bytes=part.size_bytes, file_name=part.file_name)
     finally:
         path.unlink(missing_ok=True)
 
@@ -174,6 +180,7 @@ class _ClipPart:
     def __init__(self, limit_bytes: int) -> None:
         self.buffer = bytearray()
         self.size_bytes = 0
+        self.file_name: str | None = None
         self._limit_bytes = limit_bytes
         self._has_file = False
         self._is_complete = False
@@ -239,6 +246,7 @@ class _ClipPart:
         if self._has_file:
             raise SeveralFilesError("the body has more than one file; a question takes one clip")
         self._has_file = True
+        self.file_name = _shown_name(options[b"filename"])
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self.size_bytes += end - start
@@ -248,6 +256,13 @@ class _ClipPart:
 
     def _on_end(self) -> None:
         self._is_complete = True
+
+
+def _shown_name(sent: bytes) -> str | None:
+    """A client's file name, fit for showing: without its folders, and nothing in it that cannot be printed."""
+    name = re.split(r"[/\\]", sent.decode("utf-8", errors="replace"))[-1]
+    printable = "".join(character if character.isprintable() else " " for character in name)
+    return " ".join(printable.split())[:LONGEST_FILE_NAME] or None
 
 
 def _too_large(limit_bytes: int) -> UploadTooLargeError:

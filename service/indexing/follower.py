@@ -95,6 +95,7 @@ class IndexFollower:
         self._followed = 0
         self._compact_not_before = 0.0
         self._stopping = threading.Event()
+        self._woken = threading.Event()
         self._follower = threading.Thread(target=self._follow_on, name="index-follower")
         self._compactor: threading.Thread | None = None
 
@@ -118,9 +119,14 @@ class IndexFollower:
     def close(self) -> None:
         """Stop following. A snapshot that is being made is given up, which takes seconds at most."""
         self._stopping.set()
+        self._woken.set()
         for thread in (self._follower, self._compactor):
             if thread is not None and thread.is_alive():
                 thread.join()
+
+    def wake(self) -> None:
+        """Look at the catalogue now: this process has changed it."""
+        self._woken.set()
 
     def follow(self) -> None:
         """Bring the index in step with the catalogue once.
@@ -167,11 +173,12 @@ class IndexFollower:
 
     def _follow_on(self) -> None:
         cap_threads(self._threads)
-        while True:
+        while not self._stopping.is_set():
+            self._woken.clear()
             self.follow()
             self.compact_if_worthwhile()
-            if self._stopping.wait(self._poll_seconds):
-                return
+            if not self._stopping.is_set():
+                self._woken.wait(self._poll_seconds)
 
     def _revision(self) -> int:
         self._asked_at = time.monotonic()

@@ -31,6 +31,8 @@ class FileErrorCode(StrEnum):
     """Beyond what the catalogue's databases can tell apart quickly."""
     CHANGED_WHILE_READ = "changed_while_read"
     """It was written to meanwhile: a download under way, say. The next ingest takes it."""
+    CHANGED = "changed"
+    """It is not the file any more that was ingested: only where a track is analysed again without an ingest."""
     INTERNAL_ERROR = "internal_error"
     """A defect of Facet."""
 

@@ -42,7 +42,7 @@ def settle(writing: Writing, file: FileState, *, encoder_id: str, analysis: Anal
         known = next((track for track in others if is_gone(track.path)), None)
         outcome = Outcome.ADDED if known is None else Outcome.MOVED
         if known is not None and _is_done(writing, known, file, encoder_id):
-            writing.move(known.id, file, title=_details_of(known, file.path).title)
+            writing.move(known.id, file, title=_details_of(known, file).title)
             return IngestResult(file.path, outcome, track_id=known.id)
     heard = _heard(writing, file, others, encoder_id, analysis)
     if heard is None:
@@ -90,18 +90,18 @@ def _heard(
 ) -> tuple[TrackDetails, Mapping[str, TrackEmbedding]] | None:
     """What is heard in a file: now, or in another one of the same content; None if in neither."""
     if analysis is not None:
-        return _details(analysis, file.path), {encoder_id: _embedding(analysis)}
+        return _details(analysis, file), {encoder_id: embedding_of(analysis)}
     for other in others:
         embeddings = writing.embeddings_of(other.id)
         if encoder_id in embeddings:
-            return _details_of(other, file.path), embeddings
+            return _details_of(other, file), embeddings
     return None
 
 
-def _details(analysis: Analysis, path: Path) -> TrackDetails:
+def _details(analysis: Analysis, file: FileState) -> TrackDetails:
     metadata = analysis.metadata
     return TrackDetails(
-        title=metadata.title or _file_title(path),
+        title=metadata.title or _file_title(file),
         artist=metadata.artist,
         album=metadata.album,
         year=metadata.year,
@@ -110,7 +110,7 @@ def _details(analysis: Analysis, path: Path) -> TrackDetails:
     )
 
 
-def _details_of(track: Track, path: Path) -> TrackDetails:
+def _details_of(track: Track, file: FileState) -> TrackDetails:
     """Those of a track, for a file of the same content: a title that came from its name comes from the new name."""
     details = TrackDetails(
         title=track.title,
@@ -120,11 +120,11 @@ def _details_of(track: Track, path: Path) -> TrackDetails:
         duration_seconds=track.duration_seconds,
         skipped_packets=track.skipped_packets,
     )
-    return replace(details, title=_file_title(path)) if track.title == _file_title(track.path) else details
+    return replace(details, title=_file_title(file)) if track.title == _as_text(track.path.stem) else details
 
 
-def _file_title(path: Path) -> str:
-    return _as_text(path.stem)
+def _file_title(file: FileState) -> str:
+    return _as_text(file.path.stem if file.called is None else file.called)
 
 
 def _as_text(text: str) -> str:
@@ -132,7 +132,8 @@ def _as_text(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _embedding(analysis: Analysis) -> TrackEmbedding:
+def embedding_of(analysis: Analysis) -> TrackEmbedding:
+    """What the catalogue keeps of what was heard."""
     return TrackEmbedding(
         vector=analysis.vector,
         excerpt_vectors=analysis.excerpt_vectors,

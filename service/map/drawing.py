@@ -9,7 +9,7 @@ from index.model import ModelBundle
 from index.projection import projected, turned_towards
 from index.subspaces import Vectors
 from service.catalogue.repository import Catalogue
-from service.map.drawn_map import DrawnMap, publish_map
+from service.map.drawn_map import DrawnMap, fingerprints_of, publish_map
 
 # A screen has no more points to show, and more take an hour: of more tracks, as many are chosen at random.
 MOST_POINTS = 200_000
@@ -66,6 +66,7 @@ def draw_map(
             track_ids=ids,
             points=np.stack(points),
             tag_means=leanings.mean(axis=0) if ids else np.zeros(len(bundle.tags), np.float32),
+            fingerprints=fingerprints_of(vectors),
             tag_spreads=leanings.std(axis=0) if ids else np.ones(len(bundle.tags), np.float32),
         ),
     )

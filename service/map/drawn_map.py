@@ -32,6 +32,7 @@ class DrawnMap:
         points: `(1 + dimensions, n, 2)` in [-1, 1]: of the whole space, then of each dimension.
         tag_means: `(tags,)`: the mean cosine of these tracks with each tag's vector in the tag's own dimension.
         tag_spreads: `(tags,)`: their standard deviations. A track is of the tag that it leans to most beyond others.
+        fingerprints: `(n,)`: of the tracks' vectors, to tell which have changed since.
     """
 
     revision: int
@@ -39,6 +40,18 @@ class DrawnMap:
     points: Points
     tag_means: Vectors
     tag_spreads: Vectors
+    fingerprints: NDArray[np.uint32]
+
+
+def fingerprints_of(vectors: Vectors) -> NDArray[np.uint32]:
+    """A number `(n,)` for each vector `(n, width)`: another vector has another one, as good as always.
+
+    It is the sum of the bits of its numbers, each times an odd factor, modulo 2^32.
+    """
+    factors = np.random.default_rng(0).integers(2**31, size=vectors.shape[1], dtype=np.uint32) * 2 + 1
+    bits = np.ascontiguousarray(vectors, dtype="<f4").view("<u4")
+    sums: NDArray[np.uint32] = (bits * factors).sum(axis=1, dtype=np.uint32)
+    return sums
 
 
 def publish_map(folder: Path, drawn: DrawnMap) -> Path:
@@ -58,6 +71,7 @@ def publish_map(folder: Path, drawn: DrawnMap) -> Path:
                 points=drawn.points.astype("<f4"),
                 tag_means=drawn.tag_means.astype("<f4"),
                 tag_spreads=drawn.tag_spreads.astype("<f4"),
+                fingerprints=drawn.fingerprints.astype("<u4"),
             )
             file.flush()
             os.fsync(file.fileno())
@@ -94,6 +108,7 @@ def open_map(path: Path, *, dimensions: int, tags: int) -> DrawnMap | None:
                 points=parts["points"],
                 tag_means=parts["tag_means"],
                 tag_spreads=parts["tag_spreads"],
+                fingerprints=parts["fingerprints"],
             )
     # An empty file raises EOFError.
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):

@@ -1,10 +1,13 @@
 """The newest map as of this moment: tracks that are gone are left out, new ones stand among their neighbours.
 
+So do those whose file was changed and heard anew: what they were drawn by is not so any more.
+
 Nothing that is drawn moves when a track comes; `facet map` draws all anew, and the service takes that up by itself.
 """
 
 import hashlib
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from index.model import ModelBundle
 from index.projection import Points, placed_among
 from index.subspaces import Vectors
 from service.map.drawing import MOST_POINTS, tag_leanings
-from service.map.drawn_map import DrawnMap, list_maps, open_map
+from service.map.drawn_map import DrawnMap, fingerprints_of, list_maps, open_map
 
 # A number that stands for no tag.
 NO_TAG = 255
@@ -36,6 +39,7 @@ class MapNow:
         tags: `(dimensions, n)`: a track's tag as its number in the dimension's list of `coloured`, or `NO_TAG`.
         coloured: Names of the tags that have a colour, most frequent first, by dimension.
         newcomers: How many were placed since the map was drawn.
+        fingerprints: `(n,)`: of the vectors they were placed by.
     """
 
     version: str
@@ -44,6 +48,7 @@ class MapNow:
     tags: NDArray[np.uint8]
     coloured: dict[str, list[str]]
     newcomers: int
+    fingerprints: NDArray[np.uint32]
 
 
 class MapKeeper:
@@ -100,14 +105,12 @@ class MapKeeper:
     def _brought_up(self, drawn: DrawnMap, moment: LiveState) -> MapNow:
         present = _present_rows(moment)
         # What was placed before stays where it is, as what was drawn does.
-        known_ids, known_points = (
-            (self._now.track_ids, self._now.points) if self._now is not None else (drawn.track_ids, drawn.points)
-        )
-        stays = np.array([track_id in present for track_id in known_ids], np.bool_)
-        ids = [track_id for track_id in known_ids if track_id in present]
-        points = known_points[:, stays]
-        known = set(ids)
-        new = [track_id for track_id in present if track_id not in known][: max(0, MOST_POINTS - len(ids))]
+        known: DrawnMap | MapNow = drawn if self._now is None else self._now
+        stays = self._is_as_placed(known, moment, present)
+        ids = [track_id for track_id, does_stay in zip(known.track_ids, stays, strict=True) if does_stay]
+        points = known.points[:, stays]
+        placed = set(ids)
+        new = [track_id for track_id in present if track_id not in placed][: max(0, MOST_POINTS - len(ids))]
         vectors = moment.rows_vectors(np.array([present[track_id] for track_id in [*ids, *new]], np.int64))
         if new:
             points = np.concatenate([points, self._placed(vectors, points)], axis=1)
@@ -120,8 +123,19 @@ class MapKeeper:
             points=points,
             tags=tags,
             coloured=coloured,
-            newcomers=len(set(ids) - set(drawn.track_ids)),
+            newcomers=len(ids) - int(self._is_as_placed(drawn, moment, present).sum()),
+            fingerprints=fingerprints_of(vectors),
         )
+
+    def _is_as_placed(
+        self, known: "DrawnMap | MapNow", moment: LiveState, present: Mapping[str, int]
+    ) -> NDArray[np.bool_]:
+        """`(n,)`: True for the tracks that are still there, and sound as they did when they were placed."""
+        stays = np.array([track_id in present for track_id in known.track_ids], np.bool_)
+        rows = [present[track_id] for track_id in known.track_ids if track_id in present]
+        vectors = moment.rows_vectors(np.array(rows, np.int64))
+        stays[stays] = fingerprints_of(vectors) == known.fingerprints[stays]
+        return stays
 
     def _placed(self, vectors: Vectors, points: Points) -> Points:
         """Points `(spaces, m, 2)` of the vectors behind those that have points."""

@@ -15,6 +15,7 @@ from index.bundle_manifest import BundleError, BundleMissingError
 from index.decoder import DecoderStartError
 from index.model import DeviceUnavailableError, ModelBundle
 from index.snapshot import SnapshotError, list_snapshots, open_snapshot
+from service.bundles.keeping import answering_bundle
 from service.catalogue.errors import CatalogueError
 from service.catalogue.repository import Catalogue
 from service.indexing.follower import worthwhile
@@ -50,8 +51,8 @@ def index(settings: Settings) -> Iterable[Finding]:
     """Whether the newest snapshot is whole, of this catalogue, and not far behind it."""
     name = "index"
     try:
-        bundle = open_bundle(settings, threads=1)
         with Catalogue.open(settings.catalogue_url) as catalogue:
+            bundle = answering_bundle(settings, catalogue, threads=1)
             revision, tracks = catalogue.revision(), catalogue.count_tracks()
             embedded = catalogue.count_embeddings(bundle.encoder_id)
             root = snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id)
@@ -59,11 +60,12 @@ def index(settings: Settings) -> Iterable[Finding]:
         return  # said by the checks of those
     if embedded == 0 < tracks:
         says = f"none of the catalogue's {tracks} tracks is analysed with the model {bundle.name!r}"
-        yield problem(name, "bundle_unheard", says, "run `facet ingest` on the music again, or go back to the model")
+        yield problem(name, "bundle_unheard", says, "run `facet reembed`, or go back to the model")
         return
     if embedded < tracks:
         says = f"{tracks - embedded} of {tracks} tracks are not analysed with the model {bundle.name!r}, nor found"
-        yield warning(name, "tracks_unheard", says, "run `facet ingest` on the music again")
+        remedy = "a service tries again every hour, `facet reembed` at once, and says why each cannot be heard"
+        yield warning(name, "tracks_unheard", says, remedy)
     yield from _snapshots(name, root, bundle, revision=revision, embedded=embedded)
 
 
@@ -99,8 +101,8 @@ def whole_index(settings: Settings) -> Iterable[Finding]:
 
     name = "snapshots"
     try:
-        bundle = open_bundle(settings, threads=1)
         with Catalogue.open(settings.catalogue_url) as catalogue:
+            bundle = answering_bundle(settings, catalogue, threads=1)
             root = snapshots_root(settings.snapshots_dir, catalogue=catalogue, encoder_id=bundle.encoder_id)
             if not list_snapshots(root):
                 return

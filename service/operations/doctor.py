@@ -6,7 +6,7 @@ one thing rests on another.
 
 from collections.abc import Iterator
 
-from service.operations import answering_checks, catalogue_checks, machine_checks
+from service.operations import answering_checks, catalogue_checks, machine_checks, work_checks
 from service.operations.findings import Check, Finding, Verdict, problem
 from service.settings import Settings
 
@@ -20,6 +20,8 @@ CHECKS: tuple[Check, ...] = (
     catalogue_checks.catalogue,
     answering_checks.model,
     answering_checks.index,
+    work_checks.takeover,
+    work_checks.uploads,
     answering_checks.service,
 )
 # These read everything there is.

@@ -17,17 +17,17 @@ from service.http.problems import JSON_BODY, UPLOAD, documented
 from service.http.request_record import note_dimensions
 from service.http.resources import IndexSearcher, OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
-from service.search.parameters import ExampleWeights, TagWeights
-from service.search.playlist import AS_PLAYLIST, is_playlist_wanted, playlist_response
+from service.search.forms import AS_OTHER_FORMS, in_another_form
+from service.search.parameters import ExampleWeights, TagWeights, WantedLabels
 from service.search.question import LONGEST_LIST, Example, Question
 from service.search.schemas import ClipAnswer, PathAnswer, QueryAnswer, SearchAnswer, SearchItem
-from service.search.searcher import Page
+from service.search.searcher import Page, Searcher
 from service.search.way import tracks_between
 from service.tracks.identity import TrackId
 
 router = APIRouter(tags=["search"])
 
-PARAMETERS = ("invalid_parameter", "invalid_cursor")
+PARAMETERS = ("invalid_parameter", "invalid_cursor", "parquet_unavailable")
 EXAMPLE_PARAMETERS = (*PARAMETERS, "unknown_dimension", "conflicting_parameters", "no_direction")
 TRACKS = ("track_not_found", "track_not_embedded")
 LONGEST_WAY = 50
@@ -41,7 +41,7 @@ Answer = TypeVar("Answer", bound=SearchAnswer)
     response_model=QueryAnswer,
     responses={
         **documented(*EXAMPLE_PARAMETERS, *TRACKS, "unknown_tag", "clip_not_found", *JSON_BODY),
-        **AS_PLAYLIST,
+        **AS_OTHER_FORMS,
     },
     openapi_extra=json_body(Question),
 )
@@ -57,7 +57,7 @@ async def query(
     named = [example.clip for example, _ in question.examples if example.clip is not None]
     clips = {handle: resources.clips.recall(handle) for handle in named}
     found = await run_in_threadpool(searcher.answer, question, page=page, clips=clips)
-    return _answered(request, found, QueryAnswer)
+    return await run_in_threadpool(_answered, request, searcher, found, QueryAnswer)
 
 
 @router.post("/clips", status_code=201, responses=documented(*UPLOAD), openapi_extra=CLIP_BODY)
@@ -74,11 +74,17 @@ async def upload_clip(request: Request, resources: OpenResources) -> ClipAnswer:
 @router.post(
     "/similar",
     response_model=SearchAnswer,
-    responses={**documented(*EXAMPLE_PARAMETERS, *UPLOAD), **AS_PLAYLIST},
+    responses={**documented(*EXAMPLE_PARAMETERS, *UPLOAD), **AS_OTHER_FORMS},
     openapi_extra=CLIP_BODY,
 )
 async def search_by_clip(
-    request: Request, resources: OpenResources, searcher: IndexSearcher, weights: ExampleWeights, page: WantedPage
+    *,
+    request: Request,
+    resources: OpenResources,
+    searcher: IndexSearcher,
+    weights: ExampleWeights,
+    labels: WantedLabels,
+    page: WantedPage,
 ) -> SearchAnswer | Response:
     """Tracks that sound like an uploaded clip.
 
@@ -87,9 +93,9 @@ async def search_by_clip(
     resources.clips.refuse_if_busy()
     async with received_clip(request, limit_bytes=resources.settings.upload_bytes) as clip:
         heard = await resources.clips.listen(clip)
-    question = Question(positive=[Example(clip=heard.handle)], weights=weights)
+    question = Question(positive=[Example(clip=heard.handle)], weights=weights, filters=labels)
     found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
-    return _answered(request, found, SearchAnswer)
+    return await run_in_threadpool(_answered, request, searcher, found, SearchAnswer)
 
 
 @router.get(
@@ -97,10 +103,11 @@ async def search_by_clip(
     response_model=SearchAnswer,
     responses={
         **documented(*PARAMETERS, "unknown_tag", "unknown_dimension", "conflicting_parameters", "no_direction"),
-        **AS_PLAYLIST,
+        **AS_OTHER_FORMS,
     },
 )
 def search_by_tags(
+    *,
     request: Request,
     searcher: IndexSearcher,
     tag: Annotated[
@@ -113,17 +120,19 @@ def search_by_tags(
         ),
     ],
     weights: TagWeights,
+    labels: WantedLabels,
     page: WantedPage,
 ) -> SearchAnswer | Response:
     """Tracks that carry these tags, each tag sought in its own dimension."""
     tags = dict.fromkeys({name.casefold(): name for name in tag}.values(), 1.0)
-    return _answered(request, searcher.answer(Question(tags=tags, weights=weights), page=page), SearchAnswer)
+    question = Question(tags=tags, weights=weights, filters=labels)
+    return _answered(request, searcher, searcher.answer(question, page=page), SearchAnswer)
 
 
 @router.get(
     "/tracks/{track_id}/similar",
     response_model=SearchAnswer,
-    responses={**documented(*EXAMPLE_PARAMETERS, *TRACKS), **AS_PLAYLIST},
+    responses={**documented(*EXAMPLE_PARAMETERS, *TRACKS), **AS_OTHER_FORMS},
 )
 def search_by_track(
     *,
@@ -131,20 +140,26 @@ def search_by_track(
     track_id: TrackId,
     searcher: IndexSearcher,
     weights: ExampleWeights,
+    labels: WantedLabels,
     page: WantedPage,
     exclude_same_artist: Annotated[bool, Query(description="Leave out what the same artist made.")] = False,
 ) -> SearchAnswer | Response:
     """Other tracks that sound like a track of the catalogue."""
-    question = Question(positive=[Example(track=track_id)], weights=weights, exclude_same_artist=exclude_same_artist)
-    return _answered(request, searcher.answer(question, page=page), SearchAnswer)
+    question = Question(
+        positive=[Example(track=track_id)],
+        weights=weights,
+        filters=labels,
+        exclude_same_artist=exclude_same_artist,
+    )
+    return _answered(request, searcher, searcher.answer(question, page=page), SearchAnswer)
 
 
 @router.get(
     "/path",
     response_model=PathAnswer,
     responses={
-        **documented(*("invalid_parameter", "unknown_dimension", "conflicting_parameters", "no_direction", *TRACKS)),
-        **AS_PLAYLIST,
+        **documented(*(code for code in EXAMPLE_PARAMETERS if code != "invalid_cursor"), *TRACKS),
+        **AS_OTHER_FORMS,
     },
 )
 def path(
@@ -162,15 +177,15 @@ def path(
     note_dimensions(weights)
     found = tracks_between(searcher, start, end, steps=steps, weights=weights)
     items = [SearchItem.of(each) for each in found]
-    if is_playlist_wanted(request.headers.get("accept", "")):
-        return playlist_response(request, [item.track for item in items])
-    return PathAnswer(items=items)
+    other = in_another_form(request, items, dimensions=searcher.bundle.subspaces.names)
+    return PathAnswer(items=items) if other is None else other
 
 
-def _answered(request: Request, page: Page, kind: type[Answer]) -> Answer | Response:
+def _answered(request: Request, searcher: Searcher, page: Page, kind: type[Answer]) -> Answer | Response:
     """The answer in the form that is wanted."""
     note_dimensions(page.question.weights)
-    if is_playlist_wanted(request.headers.get("accept", "")):
-        items = SearchAnswer.of(page).items
-        return playlist_response(request, [item.track for item in items], next_cursor=page.next_cursor)
-    return kind.of(page)
+    answer = kind.of(page)
+    other = in_another_form(
+        request, answer.items, dimensions=searcher.bundle.subspaces.names, next_cursor=answer.next_cursor
+    )
+    return answer if other is None else other

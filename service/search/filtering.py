@@ -18,9 +18,10 @@ from index.query import Query
 from index.vector_index import Mask
 from service.catalogue.records import Track
 from service.catalogue.repository import Catalogue
-from service.search.question import Question, Range
+from service.search.facts_keeper import FactsKeeper
+from service.search.question import LabelFilter, Question, Range
 from service.search.terms import Understood, tag_position
-from service.search.track_facts import FactsKeeper, MomentFacts
+from service.search.track_facts import MomentFacts
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +82,8 @@ class Filtering:
             yield "artists", np.isin(self.facts.artists, self.facts.facts.codes(filters.artists))
         if filters.albums is not None:
             yield "albums", np.isin(self.facts.albums, self.facts.facts.codes(filters.albums))
+        if filters.labels is not None:
+            yield "labels", self._labelled(filters.labels)
         if filters.year is not None:
             yield "year", _within(self.facts.years, filters.year)
         if filters.duration_seconds is not None:
@@ -108,6 +111,19 @@ class Filtering:
             return np.ones(self.state.rows, np.bool_)
         column = self.facts.artists if what == "artist" else self.facts.albums
         return ~np.isin(column, self.facts.facts.codes(names))
+
+    def _labelled(self, wanted: LabelFilter) -> Mask:
+        """Which rows have the labels that are wanted, and none of the others."""
+        facts, column = self.facts.facts, self.facts.label_sets
+        passes = np.ones(self.state.rows, np.bool_)
+        for label in wanted.all_of:
+            passes &= np.isin(column, facts.sets_with(label))
+        if wanted.any_of is not None:
+            with_any = [facts.sets_with(label) for label in wanted.any_of]
+            passes &= np.isin(column, np.concatenate(with_any)) if with_any else False
+        for label in wanted.none_of:
+            passes &= ~np.isin(column, facts.sets_with(label))
+        return passes
 
     def _below_ceilings(self, query: Query) -> Iterator[tuple[str, Mask]]:
         if query.ceilings:

@@ -1,11 +1,13 @@
-"""The parameters that say how much each dimension counts. `endpoints` depends on what is read here."""
+"""The parameters that say how much each dimension counts, and which labels; `endpoints` depends on what is read."""
 
 from typing import Annotated
 
 from fastapi import Depends, Query
+from pydantic import Field
 
 from service.http.paging import LONGEST_TEXT
 from service.http.resources import OpenResources
+from service.search.question import LONGEST_LIST, Filters, LabelFilter
 from service.search.weights import read_weights
 
 WeightsText = Annotated[
@@ -41,5 +43,18 @@ async def read_tag_weights(resources: OpenResources, weights: WeightsText = None
     return read_weights(resources.bundle.subspaces, dimensions=(), weights=weights)
 
 
+def read_label_filter(
+    label: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_TEXT)]] | None,
+        Query(
+            max_length=LONGEST_LIST, description="Only tracks with this label of your own; several: with all of them."
+        ),
+    ] = None,
+) -> Filters:
+    """What the parameter `label` lets through."""
+    return Filters(labels=LabelFilter(all_of=label)) if label else Filters()
+
+
 ExampleWeights = Annotated[dict[str, float] | None, Depends(read_example_weights)]
 TagWeights = Annotated[dict[str, float] | None, Depends(read_tag_weights)]
+WantedLabels = Annotated[Filters, Depends(read_label_filter)]

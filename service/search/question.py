@@ -75,6 +75,16 @@ class Range(Part):
         return self
 
 
+class LabelFilter(Part):
+    """Which labels of a person's own a track must have, in any case."""
+
+    all_of: Annotated[list[Text], Field(max_length=LONGEST_LIST)] = Field(default=[], description="Every one of these.")
+    any_of: Annotated[list[Text], Field(max_length=LONGEST_LIST)] | None = Field(
+        default=None, description="At least one of these."
+    )
+    none_of: Annotated[list[Text], Field(max_length=LONGEST_LIST)] = Field(default=[], description="None of these.")
+
+
 class Filters(Part):
     """What a track must be. What its file does not say, it is not."""
 
@@ -83,6 +93,11 @@ class Filters(Part):
     )
     albums: Annotated[list[Text], Field(max_length=LONGEST_LIST)] | None = Field(
         default=None, description="From one of these, in any case."
+    )
+    labels: LabelFilter | None = Field(
+        default=None,
+        description="Which of your own labels it has.",
+        examples=[{"all_of": ["party"], "none_of": ["heard too often"]}],
     )
     year: Range | None = None
     duration_seconds: Range | None = None

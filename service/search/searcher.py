@@ -20,11 +20,11 @@ from service.catalogue.repository import Catalogue
 from service.clips import Heard
 from service.http.cursors import read_block_progress, read_progress, write_progress
 from service.http.paging import PageRequest
+from service.search.facts_keeper import FactsKeeper
 from service.search.filtering import Filtered, Filtering
 from service.search.pages import Arrangement, Cut, Match, by_diversity, by_excerpt, cut_blocks, cut_ranking
 from service.search.question import GroupBy, Question
 from service.search.terms import Understood, understand
-from service.search.track_facts import FactsKeeper
 from service.search.walking import PassedOver, Walk
 
 

@@ -1,4 +1,4 @@
-"""The calls about the catalogue's tracks."""
+"""The calls that ask about the catalogue's tracks. Those that change them are in `changing`."""
 
 from typing import Annotated, Any
 
@@ -10,10 +10,10 @@ from service.http.entity_tags import is_held
 from service.http.paging import WantedPage
 from service.http.problems import documented, problem_response
 from service.http.refusals import InvalidCursorError
-from service.http.resources import OpenResources
+from service.http.resources import OpenResources, Resources
 from service.tracks.audio_file import RangeNotSatisfiableError, open_audio, requested_part
 from service.tracks.identity import TrackId, is_track_id
-from service.tracks.schemas import TrackDetail, TrackList, TrackSummary
+from service.tracks.schemas import LabelCount, LabelList, TrackDetail, TrackList, TrackSummary
 from service.vocabulary.schemas import heard_tags
 
 router = APIRouter(tags=["tracks"])
@@ -43,9 +43,25 @@ def list_tracks(resources: OpenResources, page: WantedPage) -> TrackList:
     )
 
 
+@router.get("/labels", responses=documented())
+def list_labels(resources: OpenResources) -> LabelList:
+    """Your own labels, and how many tracks have each."""
+    labels = resources.catalogue.labels()
+    return LabelList(items=[LabelCount(name=name, tracks=tracks) for name, tracks in labels.items()])
+
+
 @router.get("/tracks/{track_id}", responses=documented("track_not_found"))
 def get_track(track_id: TrackId, resources: OpenResources) -> TrackDetail:
     """A track and the tags the model hears in it."""
+    return track_detail(resources, track_id)
+
+
+def track_detail(resources: Resources, track_id: str) -> TrackDetail:
+    """A track as it is told on its own.
+
+    Raises:
+        TrackNotFoundError: If there is none with this id.
+    """
     track = resources.catalogue.track(track_id)
     embedding = resources.catalogue.embedding(track_id, resources.bundle.encoder_id)
     tags = [] if embedding is None else heard_tags(resources.bundle.tags, embedding.tag_probabilities)

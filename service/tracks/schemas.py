@@ -1,14 +1,17 @@
 """What the calls about tracks answer."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from service.catalogue.records import Track
+from service.tracks.labels import MOST_LABELS
 from service.vocabulary.schemas import HeardTag
 
 # Milliseconds: what lies below is noise of the arithmetic.
 SECONDS_DECIMALS = 3
+
+Labels = Annotated[list[str], Field(max_length=MOST_LABELS)]
 
 
 class TrackSummary(BaseModel):
@@ -20,6 +23,7 @@ class TrackSummary(BaseModel):
     album: str | None
     year: int | None
     duration_seconds: float
+    labels: list[str] = Field(description="Your own; PATCH /tracks/{track_id} changes them.")
 
     @classmethod
     def of(cls, track: Track) -> Self:
@@ -31,6 +35,7 @@ class TrackSummary(BaseModel):
             album=track.album,
             year=track.year,
             duration_seconds=round(track.duration_seconds, SECONDS_DECIMALS),
+            labels=list(track.labels),
         )
 
 
@@ -47,3 +52,32 @@ class TrackList(BaseModel):
 
     items: list[TrackSummary]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next part; null at the end.")
+
+
+class LabelCount(BaseModel):
+    """A label, and how many tracks have it."""
+
+    name: str
+    tracks: int
+
+
+class LabelList(BaseModel):
+    """All labels, in the order of the alphabet."""
+
+    items: list[LabelCount]
+
+
+class TrackChange(BaseModel):
+    """What is to become of a track's labels: say all of them, or what to add and to remove."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    labels: Labels | None = Field(default=None, description="These, in place of those it has.", examples=[["party"]])
+    add_labels: Labels = Field(default=[], description="These as well.")
+    remove_labels: Labels = Field(default=[], description="These no more; one that it does not have is no mistake.")
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.labels is not None and (self.add_labels or self.remove_labels):
+            raise ValueError("labels says all of them; it excludes add_labels and remove_labels")
+        return self

@@ -15,6 +15,7 @@ ADVICE: Mapping[str, str] = {
     "not_readable": "The system does not give them. Look at their permissions and at the disk, and ingest again.",
     "path_too_long": "Their names, folders and all, are too long. Move them nearer to the root, and ingest again.",
     "changed_while_read": "They were being written. Ingest again when that is done.",
+    "changed": "They are not what was ingested any more. Ingest again: they are taken as they are now.",
     "internal_error": "A mistake of Facet's. Ingest again; if it stays, report what `facet list --failed` says.",
 }
 OTHERWISE = "`facet list --failed` tells more of each file; ingest again once it is mended."

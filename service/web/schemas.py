@@ -29,11 +29,3 @@ class CatalogueState(BaseModel):
         description="By dimension, the cosines of two tracks chosen at random, at every twentieth of them from the "
         "least to the most alike: 21 numbers. They say what a cosine means in this catalogue. Empty without tracks."
     )
-
-
-class ModelCard(BaseModel):
-    """What the model is and is not."""
-
-    name: str
-    encoder_id: str = Field(description="Names its embedding space.")
-    card: str | None = Field(description="Markdown; null if the bundle has no card.")

@@ -1,4 +1,4 @@
-"""The calls that only a page needs: tracks by name, the state of the catalogue, what the model is."""
+"""The calls that only a page needs: tracks by name, and the state of the catalogue."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from service.tracks.identity import is_track_id
 from service.tracks.schemas import TrackSummary
 from service.web.failures import advice_for
 from service.web.likeness import quantiles_by_dimension
-from service.web.schemas import CatalogueState, Failures, ModelCard, NamedTracks
+from service.web.schemas import CatalogueState, Failures, NamedTracks
 
 router = APIRouter(tags=["page"])
 
@@ -52,10 +52,3 @@ def catalogue_state(resources: OpenResources, searcher: IndexSearcher) -> Catalo
         ],
         likeness=quantiles_by_dimension(searcher.index),
     )
-
-
-@router.get("/model", responses=documented())
-async def model_card(resources: OpenResources) -> ModelCard:
-    """The model that answers, in the words of its card."""
-    bundle = resources.bundle
-    return ModelCard(name=bundle.name, encoder_id=bundle.encoder_id, card=bundle.card)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import soundfile
@@ -29,6 +30,8 @@ class SmallBundle:
     """As much of a bundle as ingest asks for."""
 
     encoder_id: str = "small-1"
+    name: str = "small"
+    manifest: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(files={}))
 
 
 @dataclass

@@ -17,8 +17,9 @@ from index.live_state import Change
 from index.subspaces import Subspace, Subspaces, Vectors
 from service.catalogue import changes
 from service.catalogue.errors import CatalogueUnavailableError, RevisionAheadError, TrackNotFoundError
+from service.catalogue.known_files import KnownFile
 from service.catalogue.records import IngestResult, Outcome, TrackEmbedding
-from service.catalogue.repository import KEYS_AT_ONCE, Catalogue, KnownFile
+from service.catalogue.repository import KEYS_AT_ONCE, Catalogue
 from service.catalogue.writing import FileState, TrackDetails
 
 SUBSPACES = Subspaces((Subspace("mood", 0, 4), Subspace("era", 4, 8)))

@@ -37,7 +37,12 @@ def test_the_steps_make_exactly_the_tables_of_the_models(empty_database_url: str
             for table in Table.metadata.tables
             for key in inspect(connection).get_foreign_keys(table)
         }
-        assert foreign_keys == {("embeddings", "tracks", "CASCADE"), ("embeddings", "embedding_spaces", None)}
+        assert foreign_keys == {
+            ("embeddings", "tracks", "CASCADE"),
+            ("embeddings", "embedding_spaces", None),
+            ("track_labels", "tracks", "CASCADE"),
+            ("embedding_failures", "tracks", "CASCADE"),
+        }
     database.close()
 
 
@@ -123,7 +128,10 @@ def filled_url(catalogue_url: str) -> str:
         for number in range(20):
             add(catalogue, f"/{number}", number)
         catalogue.forget([add(catalogue, "/gone")])
+        labelled = add(catalogue, "/labelled", 21)
         with catalogue.writing() as writing:
+            writing.set_labels(labelled, ["party"])
+            writing.jobs.add("1", content_hash="0", size_bytes=1, file_name="a.mp3", labels=["b"], most_open=2)
             writing.record(IngestResult(Path("/b"), Outcome.FAILED, code="silent", message="it is silent"))
     return catalogue_url
 
@@ -144,7 +152,7 @@ def test_steps_up_and_down_keep_every_row(filled_url: str) -> None:
         assert differences(connection) == []
     database.close()
     with Catalogue.open(filled_url) as catalogue:
-        assert (catalogue.count_tracks(), catalogue.count_embeddings(ENCODER)) == (20, 20)
+        assert (catalogue.count_tracks(), catalogue.count_embeddings(ENCODER)) == (21, 21)
 
 
 def test_a_migration_that_is_killed_before_it_is_kept_leaves_nothing_behind(filled_url: str) -> None:

@@ -10,7 +10,8 @@ from index.live import LiveIndex
 from service.catalogue.records import TrackEmbedding
 from service.catalogue.repository import Catalogue
 from service.catalogue.writing import FileState, TrackDetails, folded_name
-from service.search.track_facts import UNKNOWN, FactsKeeper
+from service.search.facts_keeper import FactsKeeper
+from service.search.track_facts import UNKNOWN
 from tests.service.small_facet import SUBSPACES
 
 ENCODER = "small-1"
@@ -53,6 +54,8 @@ def assert_told_truly(keeper: FactsKeeper, live: LiveIndex, catalogue: Catalogue
         for column, name in ((facts.artists, track.artist), (facts.albums, track.album)):
             folded = folded_name(name)
             assert column[row] == (UNKNOWN if folded is None else known[folded])
+        sets = {number: labels for labels, number in facts.facts.sets.items()}
+        assert sets.get(int(facts.label_sets[row]), frozenset()) == {folded_name(label) for label in track.labels}
         assert facts.durations[row] == track.duration_seconds
         assert facts.years[row] == track.year or (track.year is None and np.isnan(facts.years[row]))
         for tag in range(5):
@@ -131,3 +134,25 @@ def test_tracks_are_divided_by_a_path_from_either_side(catalogue: Catalogue) -> 
     assert (many, others) == (False, [])
     assert catalogue.divide_by_path(Path("/musi")) == (True, [])
     assert catalogue.divide_by_path(Path("/music/1/4")) == (True, [ids[4]])
+
+
+def test_labels_are_followed_however_they_change(catalogue: Catalogue, live: LiveIndex) -> None:
+    keeper = FactsKeeper(catalogue, encoder_id=ENCODER)
+    ids = [add(catalogue, number) for number in range(6)]
+    steps = [{0: ["A", "b"]}, {1: ["B"], 2: ["a"]}, {0: [], 3: ["ä"]}, {1: ["c"], 4: ["B", "A"]}]
+    follow(live, catalogue)
+    live.compact()
+    for step in steps:
+        with catalogue.writing() as writing:
+            for number, labels in step.items():
+                writing.set_labels(ids[number], labels)
+        follow(live, catalogue)
+        assert live.revision == catalogue.revision()
+        assert_told_truly(keeper, live, catalogue)
+    # A label is of the track, in whatever space, and goes with it.
+    assert live.uncompacted == 0
+    assert_told_truly(FactsKeeper(catalogue, encoder_id=ENCODER), live, catalogue)
+    catalogue.forget([ids[4]])
+    follow(live, catalogue)
+    assert_told_truly(keeper, live, catalogue)
+    assert catalogue.labels() == {"a": 1, "c": 1, "ä": 1}

@@ -169,6 +169,19 @@ def test_text_from_files_and_addresses_never_becomes_markup_or_script(opened: Op
     assert page.evaluate("window.wasRun") is None
 
 
+def test_a_model_that_is_to_take_over_is_told_with_how_far_it_is(opened: Opened) -> None:
+    page = opened()
+    coming = {
+        **{"name": "newer", "encoder_id": "0" * 16, "tracks": 1200, "embedded": 1100, "failed": 2},
+        **{"failures": [{"track_id": "x", "code": "not_found", "message": "gone"}], "needs_decision": False},
+    }
+    page.route("**/model", lambda route: route.fulfill(json={**route.fetch().json(), "next": coming}))
+    page.click("text=About")
+    expect(page.locator("#about")).to_contain_text("newer has heard 1,100 of 1,200 tracks")
+    expect(page.locator("#about")).to_contain_text("2 could not be heard: gone, and others.")
+    assert page.locator("#about table").count() >= 2  # the card of the one that answers
+
+
 def test_the_card_and_the_failures_are_told(opened: Opened) -> None:
     page = opened("/?view=about")
     expect(page.locator("#about")).to_contain_text("not_audio")

@@ -58,6 +58,15 @@ class Service:
             assert time.monotonic() < deadline, "the tracks never became searchable"
             time.sleep(0.02)
 
+    def finished(self, job_id: str, *, seconds: float = 90) -> dict[str, Any]:
+        """A job, once it is done or has failed."""
+        deadline = time.monotonic() + seconds
+        while (now := self.get(f"/jobs/{job_id}").json())["state"] not in ("done", "failed"):
+            assert time.monotonic() < deadline, now
+            time.sleep(0.01)
+        told: dict[str, Any] = now
+        return told
+
     def every_item(self, address: str, *, limit: int, clip: bytes | None = None) -> list[dict[str, Any]]:
         """All items of all pages."""
         items: list[dict[str, Any]] = []
@@ -74,14 +83,15 @@ class Service:
 
 
 @contextmanager
-def running_service(settings: Settings, *, patience_seconds: float = 10.0) -> Iterator[Service]:
+def running_service(settings: Settings, *, patience_seconds: float | None = 10.0) -> Iterator[Service]:
     app = create_app(settings)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(app.router.lifespan_context(app)):
         client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://facet"
         )
         service = Service(portal, client, settings)
-        service.wait_until_ready(seconds=patience_seconds)
+        if patience_seconds is not None:
+            service.wait_until_ready(seconds=patience_seconds)
         yield service
         portal.call(client.aclose)
 

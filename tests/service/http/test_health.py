@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from index.bundle_manifest import BundleError
+from service.bundles.changeover import Changeover
 from service.catalogue.errors import CatalogueNotMigratedError
 from service.catalogue.repository import Catalogue
 from service.settings import Settings
@@ -52,13 +53,20 @@ def _assert_within_two_seconds(one: Service, other: Service, track_id: str, *, p
         time.sleep(0.02)
 
 
-def test_a_model_that_has_heard_nothing_of_the_catalogue_is_not_ready(settings: Settings, tmp_path: Path) -> None:
+def test_a_model_that_has_heard_nothing_of_the_catalogue_is_not_ready(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Changeover, "start", lambda _: None)
+    shutil.rmtree(settings.bundles_dir, ignore_errors=True)
     other = settings.model_copy(update={"model": write_tiny_bundle(tmp_path / "other", seed=2)})
     with (
         pytest.raises(AssertionError, match="none of the catalogue's 30 tracks is analysed with the model 'tiny'"),
         running_service(other, patience_seconds=0.5),
     ):
         pass
+    monkeypatch.undo()
+    with running_service(other) as service:
+        assert service.get("/readyz").status_code == 200
 
 
 def test_an_empty_catalogue_is_ready_and_answers_with_nothing(settings: Settings, tmp_path: Path) -> None:

@@ -102,6 +102,31 @@ def test_new_tracks_are_placed_and_gone_ones_left_out_while_the_others_stay(
     assert sorted(gaps.values()).index(gaps[original]) < 5
 
 
+def test_a_track_that_was_changed_is_placed_anew_while_the_others_stay(
+    service: Service, settings: Settings, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(77)
+    file = tmp_path / "changing.wav"
+    file.write_bytes(encoded(tune(rng)))
+    changing = str(ingested(settings, file)[0].track_id)
+    service.wait_for(changing)
+    draw(settings)
+    ids, _, points = shown(service)
+    version = service.get("/map").json()["version"]
+    file.write_bytes(encoded(tune(rng, seconds=5)))
+    assert ingested(settings, file)[0].track_id == changing
+    deadline = time.monotonic() + 30
+    while service.get("/map").json()["version"] == version:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    now_ids, _, now_points = shown(service)
+    assert service.get("/map").json()["newcomers"] == 1
+    assert set(now_ids) == set(ids)
+    before = dict(zip(ids, points.tolist(), strict=True))
+    now = dict(zip(now_ids, now_points.tolist(), strict=True))
+    assert [each for each in now if now[each] != before[each]] == [changing]
+
+
 def test_the_same_catalogue_draws_the_same_map(settings: Settings) -> None:
     versions = []
     for _ in range(2):

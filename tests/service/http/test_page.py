@@ -107,7 +107,7 @@ def test_for_every_failure_there_is_something_to_do_or_to_leave(code: str) -> No
 
 def test_likeness_is_what_random_pairs_have(shared: Service, catalogue: Catalogue) -> None:
     likeness = shared.get("/catalogue").json()["likeness"]
-    encoder_id = shared.get("/model").json()["encoder_id"]
+    encoder_id = shared.get("/model").json()["answering"]["encoder_id"]
     vectors = np.concatenate([batch for _, batch in catalogue.all_embeddings(encoder_id)])
     assert list(likeness) == ["klang farbe", "groove:tight", "é/..", "mood, inner", "x", "era"]
     groove = vectors[:, 5:9]
@@ -175,5 +175,5 @@ def test_peaks_of_a_file_that_is_gone_are_a_problem_with_its_code(settings: Sett
 
 
 def test_the_model_is_told_in_the_words_of_its_card(shared: Service) -> None:
-    assert shared.get("/model").json()["name"] == "tiny"
-    assert shared.get("/model").json()["card"] is None
+    answering = shared.get("/model").json()["answering"]
+    assert (answering["name"], answering["card"]) == ("tiny", None)

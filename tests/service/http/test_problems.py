@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from index.audio import AudioErrorCode
+from service.bundles.changeover import Changeover
 from service.http.problems import KINDS, nearest_names
 from service.http.refusals import RefusalError
 from service.search.question import Example, Filters, Question
@@ -87,7 +89,21 @@ REFUSED: list[tuple[str, int, str, str, dict[str, Any]]] = [
     ("track_not_found", 404, "GET", f"/tracks/{GONE}/audio", {}),
     ("method_not_allowed", 405, "POST", "/search?tag=rock", {}),
     ("method_not_allowed", 405, "GET", "/similar", {}),
-    ("method_not_allowed", 405, "DELETE", f"/tracks/{GONE}", {}),
+    ("method_not_allowed", 405, "PUT", f"/tracks/{GONE}", {}),
+    ("not_multipart", 415, "POST", "/tracks", {"json": {}}),
+    ("empty_file", 400, "POST", "/tracks", {"files": {"file": b""}}),
+    ("missing_file", 400, "POST", "/tracks", {"content": multipart(), "headers": RAW}),
+    ("upload_too_large", 413, "POST", "/tracks", {"files": {"file": bytes(2**20 + 1)}}),
+    ("invalid_parameter", 400, "POST", "/tracks?label=%20", CLIP),
+    ("unknown_parameter", 400, "POST", "/tracks?labels=a", CLIP),
+    ("track_not_found", 404, "DELETE", f"/tracks/{GONE}", {}),
+    ("track_not_found", 404, "PATCH", f"/tracks/{GONE}", {"json": {}}),
+    ("unknown_field", 400, "PATCH", f"/tracks/{GONE}", {"json": {"label": ["a"]}}),
+    ("not_json", 415, "PATCH", f"/tracks/{GONE}", {}),
+    ("job_not_found", 404, "GET", f"/jobs/{GONE}", {}),
+    ("job_not_found", 404, "GET", "/jobs/nonsense", {}),
+    ("invalid_cursor", 400, "GET", "/jobs?cursor=xyz", {}),
+    ("invalid_parameter", 400, "GET", "/jobs?state=lost", {}),
     ("not_multipart", 415, "POST", "/similar", {}),
     ("not_multipart", 415, "POST", "/similar", {"content": SOUND, "headers": {"content-type": "audio/wav"}}),
     ("not_multipart", 415, "POST", "/tags", {"json": {}}),
@@ -205,7 +221,7 @@ def assert_problem(answer: httpx.Response, code: str, status: int) -> dict[str, 
         ("/search?tag=Electronik", ["electronic"], [name for name, _ in TAGS]),
         ("/search?tag=rok", ["rock"], [name for name, _ in TAGS]),
         ("/search?tag=zzz", [], [name for name, _ in TAGS]),
-        ("/search?tags=rock", ["tag"], ["tag", "weights", "limit", "cursor"]),
+        ("/search?tags=rock", ["tag"], ["tag", "weights", "label", "limit", "cursor"]),
         (f"/tracks/{GONE}/similar?dimension=KLANGFARBE", ["klang farbe"], list(SLICES)),
         (f"/tracks/{GONE}/similar?weights=groove-tight:1", ["groove:tight"], list(SLICES)),
     ],
@@ -246,7 +262,7 @@ def test_a_question_is_described_for_programs(shared: Service) -> None:
     assert "required" not in described
     assert described["additionalProperties"] is False
     answers = document["paths"]["/query"]["post"]["responses"]["200"]["content"]
-    assert set(answers) == {"application/json", "audio/x-mpegurl"}
+    assert set(answers) == {"application/json", "audio/x-mpegurl", "application/vnd.apache.parquet"}
 
 
 def test_of_names_that_differ_only_in_case_both_are_known() -> None:
@@ -310,7 +326,11 @@ def test_a_decoder_that_takes_too_long_is_a_problem(settings: Settings) -> None:
         assert_problem(service.post_clip("/similar", SOUND), "timed_out", 422)
 
 
-def test_a_track_of_another_model_s_catalogue_is_a_conflict(settings: Settings, tmp_path: Path) -> None:
+def test_a_track_of_another_model_s_catalogue_is_a_conflict(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Changeover, "start", lambda _: None)
+    shutil.rmtree(settings.bundles_dir, ignore_errors=True)
     other = settings.model_copy(update={"model": write_tiny_bundle(tmp_path / "other", seed=2)})
     (tmp_path / "one.wav").write_bytes(SOUND)
     ingested(other, tmp_path / "one.wav")
@@ -380,12 +400,12 @@ def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> Non
             responses = call["responses"]
             assert "default" in responses
             for status, response in responses.items():
-                if status not in {"200", "201", "206", "304"}:
+                if status not in {"200", "201", "202", "204", "206", "304"}:
                     schema = response["content"]["application/problem+json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Problem"}
                     documented.update(re.findall(r"`(\w+)`", response["description"]))
             for code, status, refused_method, address, _ in REFUSED:
-                template = re.sub(r"/(track|clip)s/[^/?]+", r"/\1s/{\1_id}", address).partition("?")[0]
+                template = re.sub(r"/(track|clip|job)s/[^/?]+", r"/\1s/{\1_id}", address).partition("?")[0]
                 if (template, refused_method.lower()) == (path, method) and status != 405:
                     assert f"`{code}`" in responses[str(status)]["description"], (path, code)
     # These are of no call: there is none at that address, or none of that method, or it was no request.

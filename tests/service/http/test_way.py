@@ -1,6 +1,8 @@
 """GET /path, and any answer as a playlist."""
 
+import io
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from index.model import ModelBundle
 from service.catalogue.records import TrackEmbedding
 from service.catalogue.repository import Catalogue
-from service.search.playlist import is_playlist_wanted
+from service.search.forms import Form, wanted_form
 from tests.service.http.running import Service
 from tests.service.http.tiny_bundle import SLICES
 
@@ -77,19 +79,24 @@ def test_a_way_back_begins_where_the_way_there_ended(shared: Service, embeddings
     assert all(item["similarity"] == pytest.approx(1, abs=1e-5) for item in there)
 
 
-def test_any_answer_is_a_playlist_of_addresses_that_play(
-    shared: Service, embeddings: dict[str, TrackEmbedding], music: Path
-) -> None:
+@pytest.fixture
+def calls(embeddings: dict[str, TrackEmbedding], music: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """One of every call that searches."""
     first, second = list(embeddings)[:2]
     clip = sorted(music.iterdir())[0]
     files = {"file": ("clip", clip.read_bytes())}
-    calls: list[tuple[str, str, dict[str, Any]]] = [
+    return [
         ("POST", "/query?limit=4", {"json": {"tags": {"rock": 1}}}),
         ("GET", "/search?tag=rock&limit=4", {}),
         ("GET", f"/tracks/{first}/similar?limit=4", {}),
         ("POST", "/similar?limit=4", {"files": files}),
         ("GET", f"/path?from={first}&to={second}&steps=4", {}),
     ]
+
+
+def test_any_answer_is_a_playlist_of_addresses_that_play(
+    shared: Service, calls: list[tuple[str, str, dict[str, Any]]], music: Path
+) -> None:
     for method, address, options in calls:
         plain = shared.request(method, address, **options).json()
         answer = shared.request(method, address, headers=PLAYLIST, **options)
@@ -126,4 +133,52 @@ def test_any_answer_is_a_playlist_of_addresses_that_play(
     ],
 )
 def test_a_playlist_is_given_to_whoever_prefers_one(accept: str, wanted: bool) -> None:
-    assert is_playlist_wanted(accept) is wanted
+    assert wanted_form(accept) is (Form.PLAYLIST if wanted else Form.JSON)
+
+
+def test_any_answer_is_a_parquet_file_with_the_same_rows(
+    shared: Service, calls: list[tuple[str, str, dict[str, Any]]]
+) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed here: `make test` installs it")
+    names = [item["name"] for item in shared.get("/dimensions").json()["items"]]
+    for method, address, options in calls:
+        plain = shared.request(method, address, **options).json()
+        answer = shared.request(method, address, headers={"accept": "application/vnd.apache.parquet"}, **options)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/vnd.apache.parquet"
+        assert answer.headers.get("facet-next-cursor") == plain.get("next_cursor")
+        rows = pq.read_table(io.BytesIO(answer.content)).to_pylist()
+        assert rows == [
+            {
+                "track_id": item["track"].pop("id"),
+                **item["track"],
+                "similarity": item["similarity"],
+                **{f"similarity.{name}": item["dimensions"].get(name) for name in names},
+                "excerpt_start_seconds": item["excerpt"]["start_seconds"],
+                "excerpt_end_seconds": item["excerpt"]["end_seconds"],
+            }
+            for item in plain["items"]
+        ]
+        assert len(rows) == 4
+
+
+def test_an_empty_answer_has_the_columns_all_the_same(shared: Service) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed here: `make test` installs it")
+    tables = [
+        pq.read_table(
+            io.BytesIO(
+                shared.get(f"/search?tag=rock{more}", headers={"accept": "application/vnd.apache.parquet"}).content
+            )
+        )
+        for more in ("", "&label=nobody")
+    ]
+    assert (tables[0].num_rows, tables[1].num_rows) == (10, 0)
+    assert tables[0].schema == tables[1].schema
+
+
+def test_without_pyarrow_parquet_is_refused_in_words(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    refused = shared.get("/search?tag=rock", headers={"accept": "application/vnd.apache.parquet"})
+    assert (refused.status_code, refused.json()["code"]) == (406, "parquet_unavailable")
+    assert "facet[parquet]" in refused.json()["detail"]
+    assert shared.get("/search?tag=rock").status_code == 200

@@ -14,12 +14,15 @@ from click.testing import CliRunner
 
 from facet import main
 from index.snapshot import list_snapshots
+from service.bundles.keeping import want_bundle
+from service.catalogue.bundles import EmbeddingFailure
 from service.catalogue.repository import Catalogue
 from service.indexing import follower
+from service.listening import open_bundle
 from service.operations import answering_checks, machine_checks
 from service.operations.doctor import Finding, Verdict, examine
 from service.settings import Settings
-from tests.service.http.running import encoded, ingested, tune
+from tests.service.http.running import encoded, ingested, running_service, tune
 from tests.service.http.tiny_bundle import write_tiny_bundle
 
 
@@ -205,7 +208,37 @@ def test_a_corrupted_snapshot(settings: Settings) -> None:
 
 def test_a_model_that_has_heard_nothing(settings: Settings, tmp_path: Path) -> None:
     other = settings.model_copy(update={"model": write_tiny_bundle(tmp_path / "other", seed=2)})
-    assert_found(found(other)["index"], "bundle_unheard", Verdict.PROBLEM, "facet ingest")
+    with Catalogue.open(settings.catalogue_url) as catalogue:
+        want_bundle(settings, catalogue, open_bundle(settings, threads=1))
+    findings = found(other)
+    assert findings["index"].verdict is Verdict.OK  # of the model that answers
+    assert (findings["models"].verdict, "0 of 3 tracks" in findings["models"].says) == (Verdict.OK, True)
+    shutil.rmtree(settings.bundles_dir)
+    findings = found(other)
+    assert_found(findings["models"], "answering_model_lost", Verdict.PROBLEM, "facet reembed")
+    assert_found(findings["index"], "bundle_unheard", Verdict.PROBLEM, "facet reembed")
+
+
+def test_a_model_that_could_not_hear_enough(settings: Settings, tmp_path: Path) -> None:
+    other = settings.model_copy(update={"model": write_tiny_bundle(tmp_path / "other", seed=2)})
+    bundle = open_bundle(other, threads=1)
+    with Catalogue.open(settings.catalogue_url) as catalogue:
+        want_bundle(settings, catalogue, open_bundle(settings, threads=1))
+        want_bundle(other, catalogue, bundle)
+        with catalogue.writing() as writing:
+            for track in catalogue.list_tracks(limit=10):
+                writing.bundles.fail(bundle.encoder_id, EmbeddingFailure(track.id, "not_found", "gone"))
+    assert_found(found(other)["models"], "takeover_undecided", Verdict.WARNING, "3 in vain", "--switch")
+
+
+def test_an_uploaded_track_without_its_file(settings: Settings, tmp_path: Path) -> None:
+    with running_service(settings) as service:
+        job = service.post_clip("/tracks", encoded(tune(np.random.default_rng(8)))).json()
+        service.finished(job["id"])
+    assert "1 tracks have their files" in found(settings)["uploads"].says
+    (file,) = (path for path in settings.uploads_dir.rglob("*") if path.is_file())
+    file.rename(tmp_path / "elsewhere")
+    assert_found(found(settings)["uploads"], "uploads_missing", Verdict.PROBLEM, "facet restore")
 
 
 @pytest.fixture
@@ -227,7 +260,7 @@ def test_a_check_that_fails_does_not_hide_the_others(settings: Settings, monkeyp
 
     monkeypatch.setattr(answering_checks, "open_bundle", fail)
     findings = list(examine(settings))
-    assert [finding.code for finding in findings].count("not_examined") == 2
+    assert [finding.code for finding in findings].count("not_examined") == 1
     assert any(finding.check == "catalogue" and finding.code == "ok" for finding in findings)
 
 

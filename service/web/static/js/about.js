@@ -16,6 +16,16 @@ function failures(state) {
       element("td", {}, element("code", {}, each.code)), element("td", {}, each.files.toLocaleString()), element("td", {}, each.advice))))));
 }
 
+function takeover(next) {
+  const missing = next.tracks - next.embedded - next.failed;
+  return element("div", {}, element("h2", {}, "Another model is being made ready"),
+    element("p", {}, `${next.name} has heard ${next.embedded.toLocaleString()} of ${next.tracks.toLocaleString()} tracks. `
+      + (next.needs_decision ? "It does not take over by itself, because too many failed: mend that, or run facet reembed --switch."
+        : missing > 0 ? "It takes over by itself when it has heard all of them." : "It takes over in a moment.")),
+    ...(next.failed ? [element("p", {}, `${next.failed.toLocaleString()} could not be heard: ${next.failures[0].message}`
+      + (next.failed > 1 ? ", and others." : "."))] : []));
+}
+
 export async function showAbout() {
   box.setAttribute("aria-busy", "true");
   try {
@@ -30,7 +40,9 @@ export async function showAbout() {
         element("p", { class: "quiet" }, "Nothing leaves this machine. Every call of the service: ",
           element("a", { href: "/docs" }, "/docs"), ".")),
       element("section", { "aria-label": "The model" },
-        ...(model.card ? rendered(model.card) : [element("h2", {}, model.name), element("p", {}, "This model came without a card.")])));
+        ...(model.next ? [takeover(model.next)] : []),
+        ...(model.answering.card ? rendered(model.answering.card)
+          : [element("h2", {}, model.answering.name), element("p", {}, "This model came without a card.")])));
   } catch (error) {
     if (error.code === "offline") whenBack(showAbout);
     box.replaceChildren(element("h1", { class: "unseen" }, "About this Facet"), notice(error.title || "Error", error.message, { bad: true }));
