@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from training.backbones.musicnn import PretrainedMusicnn
+from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.backbones.rhythm import RhythmFeatures
 from training.backbones.tagger_features import TaggerFeatures
 from training.backbones.tonality import TonalFeatures
@@ -25,18 +25,18 @@ class Hearing(nn.Module):
     blocks: tuple[tuple[str, int], ...]
 
     def __init__(
-        self, front_end: nn.Module, settings: LogMelSettings, taggers: Sequence[tuple[str, PretrainedMusicnn]]
+        self, front_end: nn.Module, settings: LogMelSettings, taggers: Sequence[tuple[str, PrunedMusicnn]]
     ) -> None:
         """Put the parts together.
 
         Args:
             front_end: From waveforms to log-mel frames: `LogMel` or `LogMelProducts`.
             settings: The front end's.
-            taggers: Name and network of each.
+            taggers: Name and network of each, for excerpts of as many frames.
         """
         super().__init__()
         self.front_end = front_end
-        self.taggers = TaggerFeatures(taggers, n_frames=settings.n_frames, n_mels=settings.n_mels)
+        self.taggers = TaggerFeatures(taggers, n_mels=settings.n_mels)
         self.rhythm = RhythmFeatures(
             n_frames=settings.n_frames, frames_per_second=settings.sample_rate / settings.hop_samples
         )

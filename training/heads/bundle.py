@@ -1,10 +1,9 @@
-"""Music becomes a bundle: heard, split, fitted, calibrated, written. `head_commands` calls it.
+"""Music becomes a bundle: heard, fitted, calibrated, written. `head_commands` calls it.
 
-Of the labelled music some tunes are held out of the fitting: the words' probabilities are calibrated on them. Of real
-music only the training side is ever heard.
+Heads are fitted to the training side of all music. The words' probabilities are calibrated on the validation side of
+the labelled music, other tunes. What is on the test side has no part in a bundle.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,14 +90,17 @@ def make_bundle(
         excerpts_per_track=recipe.real.excerpts_per_track,
         watch=lambda done, all_: watch("real music", done, all_),
     )
-    held = [held_out(each.tracks.artists, share=recipe.words.held_out) for each in heard]
-    kept = [_only(each.tracks, ~out) for each, out in zip(heard, held, strict=True)]
+    learnt, held = (
+        [_on(side, each.tracks, manifest) for each, manifest in zip(heard, labelled, strict=True)]
+        for side in (Split.TRAIN, Split.VALID)
+    )
     fitted = fit_heads(
-        joined([learnt_excerpts(each, values.dimensions) for each in kept]),
+        joined([learnt_excerpts(each, values.dimensions) for each in learnt]),
         RealExcerpts(
             features=heard_real.tracks.excerpts,
             track=heard_real.tracks.track,
             teacher=words.taught_by(ears.hearing, heard_real.tracks.excerpts),
+            album=np.unique(heard_real.tracks.albums, return_inverse=True)[1],
         ),
         recipe,
         values=values,
@@ -108,7 +110,7 @@ def make_bundle(
     )
     network = as_served(fitted.network, fitted.subspaces, torch.from_numpy(heard_real.tracks.excerpts))
     tags = TagLogits(words, ears.hearing, fitted.subspaces, fitted.values)
-    scaling = _calibrated(words, tags, fitted, [_only(each.tracks, out) for each, out in zip(heard, held, strict=True)])
+    scaling = _calibrated(words, tags, fitted, held)
     tags.calibrate(scaling.scale, scaling.offset)
     parity = write_bundle(
         folder,
@@ -121,14 +123,14 @@ def make_bundle(
             subspaces=fitted.subspaces,
             tags=tuple(
                 Tag(tag.name, tag.dimension, calibration=entry)
-                for tag, entry in zip(words.vocabulary.tags, scaling.entries(recipe.words.held_out_music), strict=True)
+                for tag, entry in zip(words.vocabulary.tags, scaling.entries(recipe.words.calibrated_on), strict=True)
             ),
             proxies=proxies_of(words, fitted.subspaces, fitted.values, fitted.teacher),
             recipe={
                 "command": "facet heads fit",
                 "recipe": recipe.model_dump(mode="json"),
-                "labelled_tracks": sum(len(each) for each in kept),
-                "held_out_tracks": int(sum(out.sum() for out in held)),
+                "labelled_tracks": sum(len(each) for each in learnt),
+                "calibration_tracks": sum(len(each) for each in held),
                 "real_tracks": len(heard_real.tracks),
                 "weights_sha256": {name: tagger.sha256 for name, tagger in taggers.items()},
             },
@@ -155,13 +157,10 @@ def make_bundle(
     )
 
 
-def held_out(artists: Sequence[str], *, share: float) -> NDArray[np.bool_]:
-    """Which tracks are not learnt from: those of some artists (tunes), the same in every run and order."""
-
-    def place(artist: str) -> float:
-        return int.from_bytes(hashlib.sha256(artist.encode()).digest()[:8]) / 2**64
-
-    return np.array([place(artist) < share for artist in artists], dtype=np.bool_)
+def _on(side: Split, tracks: EmbeddedTracks, manifest: Manifest) -> EmbeddedTracks:
+    """The tracks that the manifest has on a side."""
+    ids = {manifest.track_id[position] for position in manifest.on(side)}
+    return _only(tracks, np.array([track in ids for track in tracks.track_ids], dtype=np.bool_))
 
 
 def _only(tracks: EmbeddedTracks, chosen: NDArray[np.bool_]) -> EmbeddedTracks:

@@ -5,7 +5,7 @@ tracks and of the teacher. It ends after a set number of steps: the features do 
 overfit that dropout does not keep out, and no side of the data is spent on stopping.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,11 +33,13 @@ class RealExcerpts:
         features: `(m, width)` float32.
         track: `(m,)` int64, ascending, 0 to n - 1; each track has an excerpt.
         teacher: `(m, tags)` float32: what the taggers say of each excerpt, in the order of the teacher's vocabulary.
+        album: `(n,)`: what was made together, and is hard to tell apart.
     """
 
     features: Vectors
     track: NDArray[np.int64]
     teacher: Vectors
+    album: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -112,7 +114,7 @@ def fit_heads(
         drawn = torch.from_numpy(rng.integers(len(features), size=recipe.training.labelled_excerpts))
         terms = {"value": value_loss(network(features[drawn]), {name: all_[drawn] for name, all_ in known.items()})}
         if pairs is not None and (recipe.track.weight or recipe.teacher.weight):
-            first, second, probabilities = pairs.draw(recipe.training.real_tracks, rng)
+            first, second, probabilities = pairs.draw(recipe.training.real_tracks, recipe.track.of_few_albums, rng)
             embedded = network(torch.cat([first, second]))
             if recipe.track.weight:
                 terms["track"] = track_loss(*embedded.chunk(2))
@@ -139,17 +141,37 @@ class _Pairs:
     teacher: Tensor
     begins: NDArray[np.int64]
     counts: NDArray[np.int64]
+    albums: Sequence[NDArray[np.int64]]
 
     @classmethod
     def of(cls, real: RealExcerpts) -> "_Pairs":
         counts = np.bincount(real.track)
-        return cls(torch.from_numpy(real.features), torch.from_numpy(real.teacher), np.cumsum(counts) - counts, counts)
+        albums = [np.flatnonzero(real.album == album) for album in np.unique(real.album)]
+        return cls(
+            torch.from_numpy(real.features),
+            torch.from_numpy(real.teacher),
+            np.cumsum(counts) - counts,
+            counts,
+            [tracks for tracks in albums if len(tracks) > 1],
+        )
 
-    def draw(self, n: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def draw(self, n: int, share: float, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Features of first and second excerpts, `(n, width)` each, and the teacher's word on all, `(2 n, tags)`."""
-        tracks = rng.choice(len(self.counts), size=min(n, len(self.counts)), replace=False)
+        tracks = self.tracks(n, share, rng)
         first, second = (
             torch.from_numpy(self.begins[tracks] + (rng.random(len(tracks)) * self.counts[tracks]).astype(np.int64))
             for _ in range(2)
         )
         return self.features[first], self.features[second], self.teacher[torch.cat([first, second])]
+
+    def tracks(self, n: int, share: float, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Each once; a share of them are all that some albums have, and so each other's hard negatives."""
+        n = min(n, len(self.counts))
+        chosen: list[int] = []
+        for album in rng.permutation(len(self.albums)):
+            left = round(n * share) - len(chosen)
+            if left < 2:
+                break
+            chosen.extend(rng.permutation(self.albums[album])[:left])
+        others = np.setdiff1d(np.arange(len(self.counts)), chosen)
+        return np.concatenate([np.array(chosen, dtype=np.int64), rng.permutation(others)[: n - len(chosen)]])

@@ -4,16 +4,20 @@ A bundle of the features is written beside the store. So music is decoded and he
 fitting that was interrupted goes on where it was.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from index.decoder import Decoder
 from index.model import ModelBundle, Tag
 from index.subspaces import Subspace, Subspaces
 from training.backbones.hearing import Hearing
+from training.backbones.kept_filters import read_kept_filters
 from training.backbones.musicnn import PretrainedMusicnn, load_musicnn
+from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.datasets.labels import labels_of
 from training.datasets.manifest import Manifest
 from training.evaluation.embedded import EmbeddedTracks
@@ -24,6 +28,8 @@ from training.log_mel import MUSICNN_LOG_MEL, LogMel, LogMelProducts
 from training.vocabulary import Vocabulary
 
 TAGGERS = ("msd", "mtt")
+# Of the second tagger five times as many filters move as of the first. Those that matter most are computed.
+KEPT = {"mtt": PRETRAINED / "musicnn-mtt-kept.safetensors"}
 
 # Pooled channels reach some hundreds.
 FEATURE_TOLERANCE = 2e-2
@@ -34,14 +40,26 @@ def load_taggers() -> dict[str, PretrainedMusicnn]:
     return {name: load_musicnn(PRETRAINED / f"musicnn-{name}.safetensors") for name in TAGGERS}
 
 
-def served_hearing(taggers: dict[str, PretrainedMusicnn]) -> Hearing:
-    """What hears, made fast: as a bundle's graph has it."""
-    return Hearing(LogMelProducts(MUSICNN_LOG_MEL), MUSICNN_LOG_MEL, tuple(taggers.items())).eval()
+def served_hearing(taggers: Mapping[str, PretrainedMusicnn]) -> Hearing:
+    """What hears, made fast: as a bundle's graph has it.
+
+    Raises:
+        KeptFiltersError: If the file of kept filters does not fit the weights.
+    """
+    return _hearing(LogMelProducts(MUSICNN_LOG_MEL), taggers)
 
 
-def plain_hearing(taggers: dict[str, PretrainedMusicnn]) -> Hearing:
+def plain_hearing(taggers: Mapping[str, PretrainedMusicnn]) -> Hearing:
     """The same with torchaudio's front end, to hold the other against."""
-    return Hearing(LogMel(MUSICNN_LOG_MEL), MUSICNN_LOG_MEL, tuple(taggers.items())).eval()
+    return _hearing(LogMel(MUSICNN_LOG_MEL), taggers)
+
+
+def _hearing(front_end: nn.Module, taggers: Mapping[str, PretrainedMusicnn]) -> Hearing:
+    pruned = []
+    for name, tagger in taggers.items():
+        kept = read_kept_filters(KEPT[name], weights_sha256=tagger.sha256) if name in KEPT else None
+        pruned.append((name, PrunedMusicnn(tagger.network, n_frames=MUSICNN_LOG_MEL.n_frames, kept=kept)))
+    return Hearing(front_end, MUSICNN_LOG_MEL, pruned).eval()
 
 
 @dataclass(frozen=True)
@@ -60,7 +78,7 @@ class Heard:
 class Ears:
     """Hears manifests, each row once."""
 
-    def __init__(self, taggers: dict[str, PretrainedMusicnn], work: Path, *, threads: int) -> None:
+    def __init__(self, taggers: Mapping[str, PretrainedMusicnn], work: Path, *, threads: int) -> None:
         """Write the features' bundle.
 
         Args:

@@ -36,10 +36,15 @@ class ValuePart(_Part):
 
 
 class TrackPart(_Part):
-    """Of `objective.TrackLoss`; its weight beside the loss of values. 0 leaves it out."""
+    """Of `objective.TrackLoss`; its weight beside the loss of values. 0 leaves it out.
+
+    Attributes:
+        of_few_albums: Share of a step's tracks that are drawn album by album.
+    """
 
     weight: float = Field(ge=0)
     temperature: float = Field(gt=0)
+    of_few_albums: float = Field(ge=0, le=1)
 
 
 class TeacherPart(_Part):
@@ -65,14 +70,12 @@ class WordsPart(_Part):
     Attributes:
         vocabulary: The bundle's: the name of one that ships.
         values: The labelled music's.
-        held_out: Share of its tunes that are kept to calibrate by.
-        held_out_music: What those are, as the bundle tells it.
+        calibrated_on: What its validation side is, as the bundle tells it.
     """
 
     vocabulary: str
     values: str
-    held_out: float = Field(gt=0, lt=1)
-    held_out_music: str
+    calibrated_on: str
 
 
 class RealPart(_Part):

@@ -116,7 +116,12 @@ def test_heads_find_the_factors_that_features_hold_and_leave_out_the_others() ->
     content["network"] |= {"slice_width": 3, "hidden": 16, "dropout": 0.0, "unseen": {}}
     content["training"] |= {"steps": 150, "labelled_excerpts": 64, "real_tracks": 8, "learning_rate": 0.01}
     labelled = LearntExcerpts(features=features, track=np.arange(200), values={"shape": shape, "colour": colour})
-    real = RealExcerpts(features=features[:40], track=np.repeat(np.arange(20), 2), teacher=told[:40].astype(np.float32))
+    real = RealExcerpts(
+        features=features[:40],
+        track=np.repeat(np.arange(20), 2),
+        teacher=told[:40].astype(np.float32),
+        album=np.arange(20) // 4,
+    )
     fitted = fit_heads(labelled, real, HeadRecipe.model_validate(content), values=TAGS, taught=TAGS, blocks={})
     with torch.no_grad():
         embedding = SUBSPACES.unit(fitted.network(torch.from_numpy(features)).numpy())
