@@ -40,6 +40,7 @@ VERBS: Mapping[str, Verb] = {
         "training.dataset_commands", "dataset", "Read labelled music and write it as a manifest.", extra="training"
     ),
     "train": Verb("training.training_commands", "train", "Train a model.", extra="training"),
+    "heads": Verb("training.head_commands", "heads", "Make what heads on frozen taggers need.", extra="training"),
     "export": Verb("training.commands", "export", "Make a model bundle.", extra="training"),
     "evaluate": Verb(
         "training.evaluation_commands", "evaluate", "Measure a model bundle on labelled music.", extra="evaluate"
