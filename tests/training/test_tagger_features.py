@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from training.backbones.kept_filters import read_kept_filters
 from training.backbones.musicnn import N_MELS, PretrainedMusicnn, load_musicnn
+from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.backbones.tagger_features import TaggerFeatures
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +29,8 @@ def log_mel() -> Tensor:
 
 @pytest.fixture(scope="module")
 def module(taggers: list[tuple[str, PretrainedMusicnn]], log_mel: Tensor) -> TaggerFeatures:
-    return TaggerFeatures(taggers, n_frames=log_mel.shape[1], n_mels=N_MELS).eval()
+    pruned = [(name, PrunedMusicnn(tagger.network, n_frames=log_mel.shape[1])) for name, tagger in taggers]
+    return TaggerFeatures(pruned, n_mels=N_MELS).eval()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,3 +88,17 @@ def test_blocks_lie_side_by_side_and_fill_the_features(module: TaggerFeatures, l
         assert module(log_mel).shape == (len(log_mel), module.width) == (len(log_mel), places[-1].stop)
     with pytest.raises(KeyError):
         module.columns("no such block")
+
+
+def test_a_tagger_of_few_filters_has_as_few_pooled_channels(
+    taggers: list[tuple[str, PretrainedMusicnn]], log_mel: Tensor
+) -> None:
+    mtt = dict(taggers)["mtt"]
+    kept = read_kept_filters(WEIGHTS / "musicnn-mtt-kept.safetensors", weights_sha256=mtt.sha256)
+    pruned = PrunedMusicnn(mtt.network, n_frames=log_mel.shape[1], kept=kept)
+    module = TaggerFeatures([("mtt", pruned)], n_mels=N_MELS).eval()
+    assert dict(module.blocks)["mtt pooled"] == 2 * (int(kept.is_kept.sum()) + 192)
+    with torch.no_grad():
+        features = module(log_mel)
+        assert features.shape == (len(log_mel), module.width)
+        torch.testing.assert_close(features[:, module.columns("mtt hidden")], pruned(log_mel))

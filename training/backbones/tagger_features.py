@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from training.backbones.musicnn import N_FEATURES, PretrainedMusicnn
+from training.backbones.musicnn import N_FEATURES
 from training.backbones.pruned_musicnn import PrunedMusicnn
 
 
@@ -24,19 +24,17 @@ class TaggerFeatures(nn.Module):
 
     blocks: tuple[tuple[str, int], ...]
 
-    def __init__(self, taggers: Sequence[tuple[str, PretrainedMusicnn]], *, n_frames: int, n_mels: int) -> None:
+    def __init__(self, taggers: Sequence[tuple[str, PrunedMusicnn]], *, n_mels: int) -> None:
         """Take the taggers' convolutions and hidden layers.
 
         Args:
-            taggers: Name and network of each.
-            n_frames: Of an excerpt.
+            taggers: Name and network of each. One that keeps few filters has as few pooled channels.
             n_mels: Bands of a frame.
         """
         super().__init__()
-        pruned = [PrunedMusicnn(tagger.network, n_frames=n_frames) for _, tagger in taggers]
-        self.networks = nn.ModuleList(pruned)
+        self.networks = nn.ModuleList(network for _, network in taggers)
         blocks = [("spectrum", 2 * n_mels)]
-        for (name, _), network in zip(taggers, pruned, strict=True):
+        for name, network in taggers:
             blocks += [(f"{name} pooled", network.hidden.in_features), (f"{name} hidden", N_FEATURES)]
         self.blocks = tuple(blocks)
 
