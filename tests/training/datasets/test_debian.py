@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import tarfile
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from training.datasets.card import read_card
 from training.datasets.debian import read_debian
 from training.datasets.debian_package import PackageError, PackageList, read_package_list, unpack
 from training.datasets.gathering import DatasetLayoutError
@@ -278,14 +280,73 @@ def test_the_list_that_ships_has_every_package_on_the_side_it_was_given() -> Non
         },
         Split.VALID: {"freedroidrpg-data", "megaglest-data"},
         Split.TRAIN: {
+            "amoebax-data",
+            "ardentryst",
+            "asc-music",
+            "btanks-data",
+            "caveexpress-data",
+            "colobot-common-sounds",
+            "enigma-data",
+            "extremetuxracer-data",
+            "fillets-ng-data",
+            "frozen-bubble-data",
+            "glob2-data",
+            "gunroar-data",
+            "hex-a-hop-data",
+            "hyperrogue-music",
+            "lincity-ng-data",
+            "lordsawar-data",
+            "lugaru-data",
+            "mu-cade-data",
             "naev-data",
+            "pink-pony-data",
             "planetblupi-music-ogg",
+            "plee-the-bear-data",
+            "powermanga-data",
+            "raincat-data",
+            "scorched3d-data",
+            "singularity-music",
+            "starfighter-data",
             "supertux-data",
             "supertuxkart-data",
+            "torcs-data",
+            "warmux-data",
             "warzone2100-music",
+            "widelands-data",
+            "wizznic-data",
+            "wordwarvi-sound",
+            "xmoto-data",
+            "zaz-data",
         },
     }
     for package in packages:
         assert package.deb.startswith(f"{package.name}_")
         assert len(bytes.fromhex(package.sha256)) == 32
         assert package.licence
+
+
+def test_an_artist_of_the_test_side_is_known_in_a_training_package_by_its_file_names(tmp_path: Path) -> None:
+    theirs = "wesnoth-1.16-music/usr/share/games/wesnoth/1.16/data/core/music/the_king_is_dead.ogg"
+    etr = "extremetuxracer-data/usr/share/games/etr/music"
+    lay(
+        tmp_path,
+        {
+            theirs: audio(21, artist="http://zhaymusic.com/"),
+            f"{etr}/race1-jt.ogg": audio(21, seed=1),
+            f"{etr}/calmrace-ks.ogg": audio(21, seed=2),
+        },
+    )
+    gathered = read_debian(tmp_path)
+    assert list(rows(gathered)) == [theirs, f"{etr}/calmrace-ks.ogg"]
+    assert gathered.left_out == {"artist is on another side too": (f"{etr}/race1-jt.ogg",)}
+
+
+def test_the_card_and_the_guide_name_every_package_of_the_list() -> None:
+    listed_names = {package.name for package in read_package_list().packages}
+    fetched = read_card("debian").how_to_get.split("apt-get download ")[1].split(" (")[0]
+    assert set(fetched.split()) == listed_names
+    guide = (Path(__file__).parents[3] / "docs/datasets.md").read_text(encoding="utf-8")
+    for side in Split:
+        row = re.search(rf"^\| {side.value} \| ([^|]*) \|", guide, re.MULTILINE)
+        assert row is not None
+        assert set(row[1].split(", ")) == {p.name for p in read_package_list().packages if p.side is side}
