@@ -1,6 +1,7 @@
 # make demo    a searchable catalogue of the samples, at http://127.0.0.1:8000 (PORT=… for another)
 # make test    everything installed, everything checked
 # make prove   what is promised of faults, at full size
+# make default-model   the bundle that ships once more, from Debian's packages: hours (MUSIC=… for the folder of music)
 # make install the `facet` command in .venv, to use on music of your own
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV ?= .venv
 # Two threads of one library must not fight two of another: one each, unless a test says otherwise.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo install test check pytest prove locks clean
+.PHONY: demo install test check pytest prove default-model locks clean
 
 demo: $(VENV)/.serving
 	$(VENV)/bin/facet demo --port $(PORT)
@@ -31,6 +32,10 @@ pytest: $(VENV)/.all
 
 prove: $(VENV)/.all
 	$(VENV)/bin/python -m proofs
+
+MUSIC ?= music-for-the-default-model
+default-model: $(VENV)/.all
+	FACET=$(VENV)/bin/facet training/heads/remake $(MUSIC) models/default
 
 locks:
 	locks/compile
