@@ -27,7 +27,7 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the catalogue. Default: SQLite in the data directory.",
     )
     model: Path = Field(
-        default=SHIPPED / "models" / "musicnn-msd",
+        default=SHIPPED / "models" / "default",
         description="Folder of the model bundle that embeds, and answers once all is embedded with it.",
     )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where the model runs: cpu or cuda.")

@@ -74,7 +74,7 @@ def test_the_job_asks_facet_evaluate_for_what_it_knows() -> None:
     assert command is not None
     known = {option for parameter in command.params for option in parameter.opts}
     assert {option.partition("=")[0] for option in options} <= known
-    assert "--out=/data/musicnn-msd" in options
+    assert "--out=/data/default" in options
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1)])

@@ -46,7 +46,7 @@ def run(*arguments: object, fails: bool = False) -> str:
 def test_the_shipped_bundle_reaches_its_thresholds_on_the_samples(tmp_path: Path) -> None:
     begun = time.process_time()
     output = run(
-        *("--model", ROOT / "models" / "musicnn-msd"),
+        *("--model", ROOT / "models" / "default"),
         *("--data", ROOT / "samples" / "manifest.csv"),
         *("--vocabulary", "rendered"),
         *("--out", tmp_path / "out"),

@@ -1,6 +1,7 @@
-"""Sub-space heads on frozen taggers: the way to a better bundle than the one that ships.
+"""Sub-space heads on frozen taggers: how the bundle that ships is made.
 
-`excerpts` holds the taggers' features of labelled music, `fitting` fits `network` to them by `objective`. Nothing of
-the taggers is trained, so an experiment takes minutes, and what they learnt of the Million Song Dataset and
-MagnaTagATune cannot be unlearnt. No command calls it: docs/default-model.md tells what was fitted with it.
+`heard` turns music into what taggers, rhythm and tonality say of each excerpt (`backbones.hearing`), `fitting` fits
+`network` to it by `objective`, `words` says where each tag has its score from, `bundle` puts all of it together and
+`remake` does so from nothing. Nothing of the taggers is trained, so an experiment takes minutes, and what they learnt of
+the Million Song Dataset and MagnaTagATune cannot be unlearnt. docs/default-model.md tells what was tried.
 """

@@ -24,6 +24,10 @@ from training.vocabulary import Vocabulary
 # Share of the steps in which the learning rate rises.
 _RISE = 0.1
 
+# Of a teacher's standardised logits.
+_BOUND = 4.0
+_LEAST_DEVIATION = 1e-6
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RealExcerpts:
@@ -32,7 +36,7 @@ class RealExcerpts:
     Attributes:
         features: `(m, width)` float32.
         track: `(m,)` int64, ascending, 0 to n - 1; each track has an excerpt.
-        teacher: `(m, tags)` float32: what the taggers say of each excerpt, in the order of the teacher's vocabulary.
+        teacher: `(m, tags)` float32: the taggers' logits of each excerpt, in the order of the teacher's vocabulary.
         album: `(n,)`: what was made together, and is hard to tell apart.
     """
 
@@ -114,12 +118,12 @@ def fit_heads(
         drawn = torch.from_numpy(rng.integers(len(features), size=recipe.training.labelled_excerpts))
         terms = {"value": value_loss(network(features[drawn]), {name: all_[drawn] for name, all_ in known.items()})}
         if pairs is not None and (recipe.track.weight or recipe.teacher.weight):
-            first, second, probabilities = pairs.draw(recipe.training.real_tracks, recipe.track.of_few_albums, rng)
+            first, second, told = pairs.draw(recipe.training.real_tracks, recipe.track.of_few_albums, rng)
             embedded = network(torch.cat([first, second]))
             if recipe.track.weight:
                 terms["track"] = track_loss(*embedded.chunk(2))
             if recipe.teacher.weight:
-                terms["teacher"] = teacher_loss(embedded, probabilities)
+                terms["teacher"] = teacher_loss(embedded, told)
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -149,7 +153,7 @@ class _Pairs:
         albums = [np.flatnonzero(real.album == album) for album in np.unique(real.album)]
         return cls(
             torch.from_numpy(real.features),
-            torch.from_numpy(real.teacher),
+            torch.from_numpy(_standardised(real.teacher)),
             np.cumsum(counts) - counts,
             counts,
             [tracks for tracks in albums if len(tracks) > 1],
@@ -175,3 +179,9 @@ class _Pairs:
             chosen.extend(rng.permutation(self.albums[album])[:left])
         others = np.setdiff1d(np.arange(len(self.counts)), chosen)
         return np.concatenate([np.array(chosen, dtype=np.int64), rng.permutation(others)[: n - len(chosen)]])
+
+
+def _standardised(logits: Vectors) -> Vectors:
+    """Each tag's at mean 0 and deviation 1, softly bounded: what a tagger is surer of than that tells no more."""
+    deviation = np.maximum(logits.std(axis=0), _LEAST_DEVIATION)
+    return np.asarray(_BOUND * np.tanh((logits - logits.mean(axis=0)) / deviation / _BOUND), dtype=np.float32)

@@ -4,8 +4,8 @@
   excerpts of one value draw together whatever else they are (`losses.contrastive`). The second is what holds on hard
   triplets.
 - `TrackLoss`: on real music, excerpts of one track draw together in the complete space.
-- `TeacherLoss`: on real music, a slice tells what the taggers say of its dimension, so that it keeps what they
-  learnt of a million songs and made-up music cannot teach.
+- `TeacherLoss`: on real music, a slice tells what the taggers say of its dimension's tags, so that it keeps what they
+  learnt of a million songs and made-up music cannot teach, and tags can be searched for along a proxy.
 """
 
 from collections.abc import Mapping
@@ -107,13 +107,13 @@ class TrackLoss(nn.Module):
 
 
 class TeacherLoss(nn.Module):
-    """The disentangled classification of the paper with a teacher's probabilities in place of labels.
+    """What a teacher says of each tag, as a linear function of the tag's dimension.
 
-    With u the unit slice of a tag's dimension: binary cross-entropy of sigmoid(u . p + b) against the probability; mean
-    over tags. The proxies p are not normalised.
+    With u the unit slice: the square of u . p + b less the teacher's logit, which is standardised for each tag, so that
+    rare tags count as much as frequent ones; mean over the tags of a dimension, then over dimensions. The proxies p are
+    not normalised. A slice that knows nothing has a loss of 1.
 
-    Source: Lee et al., ISMIR 2020, section 3, disentangled classification; Hinton et al., Distilling the knowledge in a
-    neural network, 2015.
+    Source: Hinton et al., Distilling the knowledge in a neural network, 2015 (section 2.1: matching logits).
     """
 
     def __init__(self, vocabulary: Vocabulary, subspaces: Subspaces) -> None:
@@ -122,13 +122,14 @@ class TeacherLoss(nn.Module):
         self.subspaces = subspaces
         width = subspaces.width // len(subspaces)
         self.proxies = nn.Parameter(torch.randn(len(vocabulary.tags), width) / width**0.5)
-        self.biases = nn.Parameter(torch.full((len(vocabulary.tags),), -3.0))
+        self.biases = nn.Parameter(torch.zeros(len(vocabulary.tags)))
 
-    def forward(self, embeddings: Tensor, probabilities: Tensor) -> Tensor:
-        """Compute the loss of raw embeddings `(n, width)` against `(n, tags)`."""
+    def forward(self, embeddings: Tensor, standardised: Tensor) -> Tensor:
+        """Compute the loss of raw embeddings `(n, width)` against logits `(n, tags)` of mean 0 and deviation 1."""
         placed = normalised(embeddings, Normalisation.SLICES, self.subspaces)
-        logits = torch.empty_like(probabilities)
+        losses = []
         for subspace in self.subspaces:
             positions = list(self.vocabulary.positions(subspace.name))
-            logits[:, positions] = placed[:, subspace.slice] @ self.proxies[positions].T + self.biases[positions]
-        return functional.binary_cross_entropy_with_logits(logits, probabilities)
+            told = placed[:, subspace.slice] @ self.proxies[positions].T + self.biases[positions]
+            losses.append(functional.mse_loss(told, standardised[:, positions]))
+        return torch.stack(losses).mean()

@@ -53,7 +53,7 @@ class Words:
         )
 
     def taught_by(self, hearing: Hearing, features: Vectors) -> Vectors:
-        """The probabilities that taggers give the `taught` words: `(n, words)`, from features `(n, width)`."""
+        """The logits that taggers give the `taught` words: `(n, words)`, from features `(n, width)`."""
         columns = []
         with torch.no_grad():
             logits = {
@@ -63,8 +63,7 @@ class Words:
         for tag, source in zip(self.vocabulary.tags, self.sources, strict=True):
             if source != VALUES:
                 columns.append(logits[source][:, self.taggers[source].tags.index(tag.name)])
-        # Of a sigmoid by its hyperbolic tangent, which does not overflow.
-        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * np.stack(columns, axis=1)), dtype=np.float32)
+        return np.stack(columns, axis=1).astype(np.float32)
 
 
 def find_words(vocabulary: Vocabulary, taggers: Mapping[str, PretrainedMusicnn], values: Vocabulary) -> Words:
