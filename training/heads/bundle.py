@@ -22,7 +22,8 @@ from training.heads.excerpts import LearntExcerpts, joined, learnt_excerpts
 from training.heads.fitting import FittedHeads, RealExcerpts, fit_heads
 from training.heads.heard import Ears, load_taggers, plain_hearing
 from training.heads.recipe import HeadRecipe
-from training.heads.words import TagLogits, Words, find_words, proxies_of
+from training.heads.tag_logits import TagLogits, proxies_of
+from training.heads.words import Words, find_words
 from training.log_mel import MUSICNN_LOG_MEL
 from training.platt import PlattScaling, fit_platt
 from training.vocabulary import SHIPPED, read_vocabulary
@@ -108,8 +109,9 @@ def make_bundle(
         blocks={name: ears.hearing.columns(name) for name, _ in ears.hearing.blocks},
         watch=lambda step: watch("steps", step, recipe.training.steps),
     )
-    network = as_served(fitted.network, fitted.subspaces, torch.from_numpy(heard_real.tracks.excerpts))
-    tags = TagLogits(words, ears.hearing, fitted.subspaces, fitted.values)
+    music, share = heard_real.tracks.excerpts, recipe.words.share_of_values
+    network = as_served(fitted.network, fitted.subspaces, torch.from_numpy(music))
+    tags = TagLogits(words, ears.hearing, fitted, music, share=share)
     scaling = _calibrated(words, tags, fitted, held)
     tags.calibrate(scaling.scale, scaling.offset)
     parity = write_bundle(
@@ -125,7 +127,7 @@ def make_bundle(
                 Tag(tag.name, tag.dimension, calibration=entry)
                 for tag, entry in zip(words.vocabulary.tags, scaling.entries(recipe.words.calibrated_on), strict=True)
             ),
-            proxies=proxies_of(words, fitted.subspaces, fitted.values, fitted.teacher),
+            proxies=proxies_of(words, fitted, music, share=share),
             recipe={
                 "command": "facet heads fit",
                 "recipe": recipe.model_dump(mode="json"),
@@ -189,9 +191,8 @@ def _calibrated(words: Words, tags: TagLogits, fitted: FittedHeads, sets: Sequen
         logits = tags(features, fitted.network(features)).numpy()
     labels = np.concatenate([each.labels for each in sets])
     artists = np.concatenate([np.array(each.artists) for each in sets])
-    known = {name: column for column, name in enumerate(words.values.tag_names)}
-    of_track = np.zeros((len(labels), len(words.vocabulary.tags)), dtype=np.bool_)
-    for column, name in enumerate(words.vocabulary.tag_names):
-        if name in known:
-            of_track[:, column] = labels[:, known[name]]
+    of_track = np.zeros((len(labels), len(words.each)), dtype=np.bool_)
+    for column, word in enumerate(words.each):
+        if word.value is not None:
+            of_track[:, column] = labels[:, word.value]
     return fit_platt(logits, of_track[held.track], artists[held.track], tracks=held.track)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from index.subspaces import Subspaces
 from training.backbones.hearing import Hearing
 from training.heads.network import FactorHeads
-from training.heads.words import TagLogits
+from training.heads.tag_logits import TagLogits
 
 
 class HalfLinear(nn.Module):

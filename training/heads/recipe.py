@@ -70,11 +70,13 @@ class WordsPart(_Part):
     Attributes:
         vocabulary: The bundle's: the name of one that ships.
         values: The labelled music's.
+        share_of_values: Of the labelled music's say in a word that a tagger knows, too.
         calibrated_on: What its validation side is, as the bundle tells it.
     """
 
     vocabulary: str
     values: str
+    share_of_values: float = Field(ge=0, le=1)
     calibrated_on: str
 
 

@@ -1,7 +1,7 @@
-"""Where each word of a bundle has its logit from: a tagger that knows it, or the centre of a value of labelled music.
+"""Who tells each word of a bundle: a tagger that knows it, labelled music that has it as a value, or both.
 
-A tagger's logit stays the tagger's own, so that what it learnt of a million songs is neither lost nor bent. The words
-that no tagger knows are those that only labelled music teaches.
+What a tagger learnt of a million songs is kept; but of rendered pieces, whose values are known, it sorts few right.
+So a word that both know is told by both (`tag_logits`), and one that a single one knows by that one.
 """
 
 from collections.abc import Mapping
@@ -9,21 +9,32 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
-from index.subspaces import Subspaces, Vectors
+from index.subspaces import Vectors
 from training.backbones.hearing import Hearing
 from training.backbones.musicnn import PretrainedMusicnn
-from training.heads.objective import TeacherLoss, ValueLoss
-from training.vocabulary import Vocabulary
-
-# The source of a word that no tagger knows.
-VALUES = "values"
+from training.vocabulary import Vocabulary, VocabularyTag
 
 
 class WordsError(ValueError):
     """A vocabulary has a word that nothing can tell."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A tag, and where it is known.
+
+    Attributes:
+        tag: Of the bundle's vocabulary.
+        tagger: The name of the first tagger that knows it.
+        column: Where the tagger has it.
+        value: Its position in the labelled music's vocabulary, if it has it in the same dimension.
+    """
+
+    tag: VocabularyTag
+    tagger: str | None
+    column: int | None
+    value: int | None
 
 
 @dataclass(frozen=True)
@@ -32,13 +43,13 @@ class Words:
 
     Attributes:
         vocabulary: The bundle's.
-        sources: Of each tag: a tagger's name, or `VALUES`.
+        each: Its words, in order.
         taggers: By name, in the order in which they are asked.
         values: The labelled music's vocabulary.
     """
 
     vocabulary: Vocabulary
-    sources: tuple[str, ...]
+    each: tuple[Word, ...]
     taggers: Mapping[str, PretrainedMusicnn]
     values: Vocabulary
 
@@ -49,102 +60,40 @@ class Words:
             f"{self.vocabulary.name}, by taggers",
             self.vocabulary.source,
             self.vocabulary.dimensions,
-            tuple(tag for tag, source in zip(self.vocabulary.tags, self.sources, strict=True) if source != VALUES),
+            tuple(word.tag for word in self.each if word.tagger is not None),
         )
 
     def taught_by(self, hearing: Hearing, features: Vectors) -> Vectors:
         """The logits that taggers give the `taught` words: `(n, words)`, from features `(n, width)`."""
-        columns = []
         with torch.no_grad():
             logits = {
                 name: tagger.network.tags(torch.from_numpy(features[:, hearing.columns(f"{name} hidden")])).numpy()
                 for name, tagger in self.taggers.items()
             }
-        for tag, source in zip(self.vocabulary.tags, self.sources, strict=True):
-            if source != VALUES:
-                columns.append(logits[source][:, self.taggers[source].tags.index(tag.name)])
+        columns = [logits[word.tagger][:, word.column] for word in self.each if word.tagger is not None]
         return np.stack(columns, axis=1).astype(np.float32)
 
 
 def find_words(vocabulary: Vocabulary, taggers: Mapping[str, PretrainedMusicnn], values: Vocabulary) -> Words:
-    """Ask the taggers in turn, then the labelled music, for each word.
+    """Ask the taggers in turn, and the labelled music, for each word. Capitals and hyphens tell no words apart.
 
     Raises:
-        WordsError: If neither knows a word, or the labelled music has it in another dimension.
+        WordsError: If nobody knows a word.
     """
-    sources = []
-    known = {tag.name: tag.dimension for tag in values.tags}
+    known = {(_plain(tag.name), tag.dimension): position for position, tag in enumerate(values.tags)}
+    words = []
     for tag in vocabulary.tags:
-        source = next((name for name, tagger in taggers.items() if tag.name in tagger.tags), VALUES)
-        if source == VALUES and known.get(tag.name) != tag.dimension:
+        tagger = next((name for name, tagger in taggers.items() if tag.name in tagger.tags), None)
+        column = None if tagger is None else taggers[tagger].tags.index(tag.name)
+        value = known.get((_plain(tag.name), tag.dimension))
+        if tagger is None and value is None:
             raise WordsError(
                 f"no tagger knows {tag.name!r}, and {values.name!r} has no such tag of {tag.dimension!r}: "
                 f"take it out of {vocabulary.name!r}"
             )
-        sources.append(source)
-    return Words(vocabulary, tuple(sources), taggers, values)
+        words.append(Word(tag, tagger, column, value))
+    return Words(vocabulary, tuple(words), taggers, values)
 
 
-class TagLogits(nn.Module):
-    """Every word's logit from an excerpt's features and embedding.
-
-    Of a tagger's word: the tagger's. Of a value: the scaled cosine that `ValueLoss` trains, before any calibration.
-    """
-
-    def __init__(self, words: Words, hearing: Hearing, subspaces: Subspaces, values: ValueLoss) -> None:
-        super().__init__()
-        self.hidden = [hearing.columns(f"{name} hidden") for name in words.taggers]
-        self.slices = [subspace.slice for subspace in subspaces]
-        widths = [part.stop - part.start for part in (*self.hidden, *self.slices)]
-        self.linear = nn.Linear(sum(widths), len(words.vocabulary.tags))
-        starts = dict(zip((*words.taggers, *(each.name for each in subspaces)), np.cumsum([0, *widths]), strict=False))
-        with torch.no_grad():
-            self.linear.weight.zero_()
-            self.linear.bias.zero_()
-            for row, (tag, source) in enumerate(zip(words.vocabulary.tags, words.sources, strict=True)):
-                if source == VALUES:
-                    place = words.values.tag_names.index(tag.name)
-                    told = values.scale * functional.normalize(values.centres[place], dim=0)
-                    start = starts[tag.dimension]
-                else:
-                    tagger = words.taggers[source]
-                    place = tagger.tags.index(tag.name)
-                    told = tagger.network.tags.weight[place]
-                    self.linear.bias[row] = tagger.network.tags.bias[place]
-                    start = starts[source]
-                self.linear.weight[row, start : start + len(told)] = told
-
-    @torch.no_grad()
-    def calibrate(self, scale: np.ndarray, offset: np.ndarray) -> None:
-        """Fold Platt's scale and offset into the layer; NaN leaves a word as it is.
-
-        Args:
-            scale: `(tags,)`.
-            offset: `(tags,)`.
-        """
-        a = torch.from_numpy(np.nan_to_num(scale, nan=1.0).astype(np.float32))
-        b = torch.from_numpy(np.nan_to_num(offset, nan=0.0).astype(np.float32))
-        self.linear.weight.mul_(a[:, None])
-        self.linear.bias.mul_(a).add_(b)
-
-    def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
-        """Turn `(batch, features)` and the raw embedding `(batch, width)` into `(batch, tags)`."""
-        units = [functional.normalize(embedding[:, part], dim=1) for part in self.slices]
-        return torch.as_tensor(self.linear(torch.cat([*(features[:, part] for part in self.hidden), *units], dim=1)))
-
-
-def proxies_of(words: Words, subspaces: Subspaces, values: ValueLoss, teacher: TeacherLoss) -> Vectors:
-    """Each word's proxy in its dimension's slice: `(tags, width)`.
-
-    A tagger's word has the proxy that learnt to tell, from the slice, what the tagger says of real music; a value has
-    its centre.
-    """
-    proxies = np.zeros((len(words.vocabulary.tags), subspaces.width), dtype=np.float32)
-    taught = {tag.name: row for row, tag in enumerate(words.taught.tags)}
-    for row, (tag, source) in enumerate(zip(words.vocabulary.tags, words.sources, strict=True)):
-        if source == VALUES:
-            proxy = values.centres[words.values.tag_names.index(tag.name)]
-        else:
-            proxy = teacher.proxies[taught[tag.name]]
-        proxies[row, subspaces[tag.dimension].slice] = functional.normalize(proxy.detach(), dim=0).numpy()
-    return proxies
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", " ")

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from facet import main
 from index.model import ModelBundle
-from training.backbones.musicnn import N_MELS, load_musicnn
+from training.backbones.musicnn import load_musicnn
 from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.export import PRETRAINED
 from training.heads.recipe import DEFAULT_RECIPE, HeadRecipe
-from training.heads.words import VALUES, WordsError, find_words
+from training.heads.words import Words, WordsError, find_words
 from training.log_mel import MUSICNN_LOG_MEL, LogMel
 from training.vocabulary import SHIPPED, Vocabulary, VocabularyTag, read_vocabulary
 
@@ -63,22 +63,19 @@ def test_the_bundle_opens_and_says_what_it_is(made: tuple[Path, str]) -> None:
     assert "tag_logits: at most" in output
 
 
-def test_a_taggers_words_are_the_taggers_own(made: tuple[Path, str]) -> None:
-    """Up to the scale and offset of a calibration, which keep the order and are told of in the bundle."""
+def test_a_word_that_a_tagger_alone_knows_is_the_taggers_own(made: tuple[Path, str]) -> None:
     bundle = ModelBundle.open(made[0])
     waveforms = np.random.default_rng(0).normal(0, 0.1, (3, bundle.excerpt_samples)).astype(np.float32)
     _, logits = bundle.encode(waveforms)
     tagger = load_musicnn(PRETRAINED / "musicnn-msd.safetensors")
     network = PrunedMusicnn(tagger.network, n_frames=MUSICNN_LOG_MEL.n_frames)
-    assert MUSICNN_LOG_MEL.n_mels == N_MELS
     with torch.no_grad():
         expected = tagger.network.tags(network(LogMel(MUSICNN_LOG_MEL)(torch.from_numpy(waveforms)))).numpy()
-    compared = 0
-    for column, tag in enumerate(bundle.tags):
-        if tag.name in tagger.tags and tag.calibration is None:
-            np.testing.assert_allclose(logits[:, column], expected[:, tagger.tags.index(tag.name)], atol=2e-3)
-            compared += 1
-    assert compared > 30
+    alone = [word for word in default_words().each if word.tagger == "msd" and word.value is None]
+    assert len(alone) > 30
+    columns = [tag.name for tag in bundle.tags]
+    for word in alone:
+        np.testing.assert_allclose(logits[:, columns.index(word.tag.name)], expected[:, word.column], atol=2e-3)
 
 
 def test_a_proxy_lies_in_its_dimension_alone_and_has_length_one(made: tuple[Path, str]) -> None:
@@ -105,15 +102,31 @@ def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
     assert "nowhere.csv" in result.output
 
 
-def test_a_word_is_told_by_the_first_that_knows_it() -> None:
+def default_words() -> Words:
     taggers = {name: load_musicnn(PRETRAINED / f"musicnn-{name}.safetensors") for name in ("msd", "mtt")}
     values = read_vocabulary(SHIPPED / "varied.toml")
-    words = find_words(read_vocabulary(SHIPPED / "default.toml"), taggers, values)
-    told = dict(zip(words.vocabulary.tag_names, words.sources, strict=True))
-    assert (told["guitar"], told["piano"], told["accordion"]) == ("msd", "mtt", VALUES)
+    return find_words(read_vocabulary(SHIPPED / "default.toml"), taggers, values)
+
+
+def test_a_word_is_told_by_the_first_tagger_that_knows_it_and_by_labelled_music() -> None:
+    words = default_words()
+    told = {word.tag.name: word for word in words.each}
+    assert [told[name].tagger for name in ("sexy", "guitar", "harp", "drums", "accordion")] == [
+        *("msd", "msd", "mtt", "mtt", None),
+    ]
+    assert [told[name].value is not None for name in ("sexy", "guitar", "harp", "drums", "accordion")] == [
+        *(False, True, True, False, True),
+    ]
+    hip_hop = told["Hip-Hop"].value
+    assert hip_hop is not None
+    assert words.values.tag_names[hip_hop] == "hip hop"
+
+
+def test_a_word_that_nobody_knows_is_refused() -> None:
+    words = default_words()
     unknown = Vocabulary("mine", "made up", ("mood",), (VocabularyTag("sesquipedalian", "mood"),))
     with pytest.raises(WordsError, match="sesquipedalian"):
-        find_words(unknown, taggers, values)
+        find_words(unknown, words.taggers, words.values)
 
 
 def test_the_recipe_that_ships_is_read() -> None:
