@@ -4,7 +4,9 @@
 promise holds that a revoked key is worth nothing two seconds later.
 """
 
+import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +19,8 @@ from service.safety.api_keys import ApiKey, digest_of
 from service.safety.key_store import KeyStore
 
 FRESH_SECONDS = 1.0
+# What whoever watches over the service is kept waiting for them.
+SOON_SECONDS = 0.25
 # A key's last use is written down no more often than this: one write an hour for each, whatever the traffic.
 USE_NOTED_EVERY = timedelta(hours=1)
 NOTING_AGAIN_AFTER_SECONDS = 60.0
@@ -69,11 +73,7 @@ class KeyRing:
         self._limiter = anyio.CapacityLimiter(1)
         self._used: dict[str, datetime] = {}
         self._noting_from = 0.0
-
-    @property
-    def latest(self) -> Keys:
-        """The keys as they were last read, however long ago."""
-        return self._keys
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def keys(self) -> Keys:
         """The keys as they were no more than a second before this call.
@@ -90,6 +90,18 @@ class KeyRing:
                     self._keys = await anyio.to_thread.run_sync(self._read, limiter=self._limiter)
                     self._read_at = began
         return self._keys
+
+    async def keys_soon(self) -> Keys:
+        """The keys for whoever asks how the service is: if the database is slow to tell, those it told last."""
+        if self._read_at < time.monotonic() - FRESH_SECONDS:
+            if self._refreshing is None or self._refreshing.done():
+                self._refreshing = asyncio.create_task(self._refresh())
+            await asyncio.wait({self._refreshing}, timeout=SOON_SECONDS)
+        return self._keys
+
+    async def _refresh(self) -> None:
+        with suppress(CatalogueUnavailableError):
+            await self.keys()
 
     def note_use(self, key: ApiKey) -> None:
         """Remember that a key was used, to be written down with others."""

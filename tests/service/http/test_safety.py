@@ -184,6 +184,9 @@ def test_keys_that_cannot_be_read_let_nobody_in(settings: Settings, store: KeySt
         until(lambda: outcome(service.get("/dimensions", **with_key(key))) == (503, "not_ready"))
         assert service.get("/livez").status_code == 200
         assert service.get("/readyz").json() == {"ready": True, "checks": {}}
+        # Whoever watches over it sees why.
+        assert service.get("/metrics", **with_key(key)).status_code == 200
+        assert outcome(service.get("/metrics")) == (401, "key_needed")
         database.execute("ALTER TABLE hidden RENAME TO api_keys")
         database.close()
         until(lambda: service.get("/dimensions", **with_key(key)).status_code == 200)
