@@ -55,7 +55,8 @@ RUN python -m pip --python /opt/facet/bin/python install --no-cache-dir --no-dep
 FROM runtime AS serve
 COPY --from=serve-packages /opt/facet /opt/facet
 COPY containers/is_ready.py /opt/facet/
-# Inside a container this is its own network alone; what is published where is up to whoever runs it.
+# Inside a container this is its own network alone; what is published where is up to whoever runs it. Without a key, and
+# without a word in FACET_ALLOW_ANONYMOUS, the service refuses to start.
 ENV FACET_HOST=0.0.0.0 \
     FACET_PORT=8000
 EXPOSE 8000

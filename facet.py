@@ -35,6 +35,7 @@ VERBS: Mapping[str, Verb] = {
     "demo": Verb("service.commands.serving", "demo", "Answer questions about the music that ships with Facet."),
     "index": Verb("service.commands.serving", "index", "Rebuild or verify the index of the catalogue."),
     "map": Verb("service.commands.mapping", "map_", "Draw the map of the catalogue that the page shows."),
+    "keys": Verb("service.commands.keys", "keys", "Make, show and revoke API keys."),
     "db": Verb("service.commands.catalogue", "db", "Look after the catalogue's database."),
     "backup": Verb("service.commands.operations", "backup", "Write the catalogue into a file, while it is served."),
     "restore": Verb("service.commands.operations", "restore", "Make a backup the catalogue again."),

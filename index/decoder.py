@@ -8,6 +8,7 @@ the caller is busy with the last, and then waits. Runs on POSIX systems.
 import dataclasses
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ class DecodeLimits:
         seconds: Longest the caller waits for the file to open, or for the next block. It is no limit on the whole file:
             ten hours of audio take minutes, and as long as blocks arrive all is well. The caller's own work does not
             count.
+        whole_seconds: Longest the caller waits for all of a file, or None.
+        audio_seconds: Longest audio, or None: a file that claims more is refused, and one that claims less is as soon
+            as more has come out of it.
         memory_bytes: Address space a child may take on top of what it takes when idle. On Linux; elsewhere the system
             does not say how much that is, and only time is limited.
         file_bytes: Largest file that is opened at all, or None.
@@ -49,6 +53,8 @@ class DecodeLimits:
     """
 
     seconds: float = 60.0
+    whole_seconds: float | None = None
+    audio_seconds: float | None = None
     memory_bytes: int = 2**30
     file_bytes: int | None = None
 
@@ -221,7 +227,9 @@ class DecodedExcerpts:
             "path": str(path.absolute()),
             "plan": dataclasses.asdict(plan),
             "file_bytes": limits.file_bytes,
+            "audio_seconds": limits.audio_seconds,
         }
+        self._waited_seconds = 0.0
         child.request(request, payload_limit=BLOCK_EXCERPTS * plan.excerpt_samples * 4)
         self._next()
 
@@ -254,15 +262,16 @@ class DecodedExcerpts:
             OSError: If the file gave one.
             DecoderClosedError: If the decoder was closed meanwhile.
         """
+        began, patience_seconds = time.monotonic(), self._patience_seconds()
         try:
-            message, payload = self._child.receive(self._limits.seconds)
+            message, payload = self._child.receive(patience_seconds)
+            self._waited_seconds += time.monotonic() - began
             code = AudioErrorCode(message["code"]) if message["kind"] == "audio_error" else None
         except TimeoutError:
             self._child.end()
-            raise AudioError(
-                AudioErrorCode.TIMED_OUT,
-                f"{self._name}: the decoder gave nothing for {self._limits.seconds:g} s, and was ended",
-            ) from None
+            is_whole = patience_seconds < self._limits.seconds
+            what = f"took {self._limits.whole_seconds:g} s" if is_whole else f"gave nothing for {patience_seconds:g} s"
+            raise AudioError(AudioErrorCode.TIMED_OUT, f"{self._name}: the decoder {what}, and was ended") from None
         except (EOFError, ConnectionError, *_GARBLED) as error:
             raise self._crashed() from error
         if code is not None:
@@ -270,6 +279,12 @@ class DecodedExcerpts:
         if message["kind"] == "os_error":
             raise OSError(message.get("errno"), message.get("message"), message.get("path"))
         return message, payload
+
+    def _patience_seconds(self) -> float:
+        """How long to wait for the next message; above zero, so that what is there already is taken."""
+        if self._limits.whole_seconds is None:
+            return self._limits.seconds
+        return max(1e-6, min(self._limits.seconds, self._limits.whole_seconds - self._waited_seconds))
 
     def _crashed(self) -> AudioError | DecoderClosedError:
         """End what is left of the process; the result says why it ended."""

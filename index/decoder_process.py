@@ -83,6 +83,7 @@ class _Request:
         self.path = Path(message["path"])
         self.plan = ExcerptPlan(**message["plan"])
         self.file_bytes: int | None = message["file_bytes"]
+        self.audio_seconds: float | None = message["audio_seconds"]
         self.is_stopped = False
 
 
@@ -141,13 +142,25 @@ def _decode(connection: socket.socket, request: _Request) -> dict[str, Any]:
             f"{request.path.name} has {size:,} bytes, at most {request.file_bytes:,} are allowed",
         )
     with open_audio(request.path, request.plan) as excerpts:
+        _refuse_length(excerpts, request)
         send_message(connection, _state("open", excerpts))
         for block in excerpts:
             if request.is_stopped:
                 break
+            _refuse_length(excerpts, request)
             message = _state("block", excerpts) | {"starts_seconds": block.starts_seconds.tolist()}
             send_message(connection, message, block.samples)
         return _state("end", excerpts)
+
+
+def _refuse_length(excerpts: Excerpts, request: _Request) -> None:
+    """Refuse a file that is longer than allowed, by what it claims, by what is known, or by what came out of it."""
+    known, allowed = excerpts.metadata.duration_seconds or 0, request.audio_seconds
+    if allowed is not None and max(known, excerpts.decoded_seconds) > allowed:
+        raise AudioError(
+            AudioErrorCode.TOO_LONG,
+            f"{request.path.name} lasts {known or excerpts.decoded_seconds:,.0f} s, at most {allowed:g} s are allowed",
+        )
 
 
 def _state(kind: str, excerpts: Excerpts) -> dict[str, Any]:

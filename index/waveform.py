@@ -52,8 +52,10 @@ class AudioErrorCode(StrEnum):
     """Not one excerpt reaches `audio.SILENCE_PEAK`."""
     TOO_LARGE = "too_large"
     """Over the byte limit, or it needed more memory than allowed."""
+    TOO_LONG = "too_long"
+    """More audio than allowed."""
     TIMED_OUT = "timed_out"
-    """The decoder went longer without a result than allowed."""
+    """The decoder went longer without a result than allowed, or took longer for all of it."""
     DECODER_CRASHED = "decoder_crashed"
     """The file took the decoder's process down."""
 

@@ -48,6 +48,7 @@ PROOFS: Mapping[str, Proof] = {
     "kills": Proof("kill -9 at random moments: nothing lost, doubled or half-visible", "kills", 200, 10),
     "openapi": Proof("the OpenAPI document, by schemathesis with all its checks", "examples a call", 100, 3),
     "capacity": Proof("twice as many questions as it can answer: refused with a code, the rest answered", "s", 300, 5),
+    "limits": Proof("one caller past its share: refused with 429, the others served as before", "s", 60, 8),
     "backups": Proof("backup and restore of a large catalogue: time and memory", "tracks", 100_000, 500),
 }
 

@@ -16,6 +16,8 @@ from proofs.small_catalogue import small_catalogue
 CONFIGURATION = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 404, 409, 413, 415, 422]
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422]
 """
 SECONDS = 3600
 SEED = 1
@@ -34,12 +36,16 @@ def prove(size: int, folder: Path) -> None:
         raise NotPossibleHereError("schemathesis is not installed: `make test` installs it") from error
     small = small_catalogue(folder, files=8)
     check(run_facet("ingest", small.music, environment=small.environment).returncode == 0, "nothing was ingested")
+    made = run_facet("keys", "create", "proof", "--scope", "admin", environment=small.environment)
+    check(made.returncode == 0, f"no key was made: {made.stderr}")
     (folder / "schemathesis.toml").write_text(CONFIGURATION)
     with serving(folder, small.environment) as served:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{served.address}/openapi.json"),
                 *("--checks", "all", "--max-examples", str(size), "--seed", str(SEED), "--continue-on-failure"),
+                # One of the checks is that nothing is answered without it.
+                *("--header", f"Authorization: Bearer {made.stdout.strip()}"),
                 *("--generation-database", "none", "--no-color", "--request-timeout", "60"),
             ],
             cwd=folder,

@@ -23,16 +23,37 @@ def open_bundle(settings: Settings, *, threads: int) -> ModelBundle:
     return ModelBundle.open(settings.model, threads=threads, device=settings.device)
 
 
-def open_decoder(settings: Settings, *, processes: int, file_bytes: int) -> Decoder:
+def open_decoder(settings: Settings, *, processes: int, file_bytes: int, audio_seconds: float | None = None) -> Decoder:
     """A decoder whose children start when they are needed.
 
     Args:
         settings: What one file may cost.
         processes: Children at most.
         file_bytes: Largest file that is opened at all.
+        audio_seconds: Longest sound, or None.
     """
     limits = DecodeLimits(
-        seconds=settings.decode_seconds, memory_bytes=settings.decode_memory_bytes, file_bytes=file_bytes
+        seconds=settings.decode_seconds,
+        audio_seconds=audio_seconds,
+        memory_bytes=settings.decode_memory_bytes,
+        file_bytes=file_bytes,
+    )
+    return Decoder(limits, processes=processes)
+
+
+def open_clip_decoder(settings: Settings, *, processes: int) -> Decoder:
+    """A decoder for clips, which strangers send: no more of sound and of time than the settings say is spent on one.
+
+    Args:
+        settings: What one upload may cost.
+        processes: Children at most.
+    """
+    limits = DecodeLimits(
+        seconds=settings.decode_seconds,
+        whole_seconds=settings.decode_seconds,
+        audio_seconds=settings.upload_seconds,
+        memory_bytes=settings.decode_memory_bytes,
+        file_bytes=settings.upload_bytes,
     )
     return Decoder(limits, processes=processes)
 

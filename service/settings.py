@@ -5,11 +5,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # Beside facet.py, in a checkout as in an installed wheel.
 SHIPPED = Path(__file__).parent.parent
+
+
+def _names(value: object) -> object:
+    """Names from the environment, with commas between."""
+    if isinstance(value, str):
+        return tuple(name for part in value.split(",") if (name := part.strip()))
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 
 
 class Settings(BaseSettings):
@@ -24,6 +34,7 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         default=None,
+        repr=False,  # it may hold a password
         description="SQLAlchemy URL of the catalogue. Default: SQLite in the data directory.",
     )
     model: Path = Field(
@@ -44,7 +55,7 @@ class Settings(BaseSettings):
         default=8000, description="Port the service listens on; 0 for any free one."
     )
     upload_bytes: Annotated[int, Field(ge=1)] = Field(
-        default=64 * 2**20, description="Largest clip or track a request may upload, in bytes."
+        default=64 * 2**20, description="Largest clip a request may upload to be asked about, in bytes."
     )
     jobs_waiting: Annotated[int, Field(ge=1)] = Field(
         default=256, description="Uploads that may wait for their analysis; one more is refused."
@@ -69,6 +80,46 @@ class Settings(BaseSettings):
         default=10,
         description="Longest a service that is told to stop goes on with the calls under way, in seconds.",
     )
+    upload_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=3600.0, description="Longest clip a request may upload to be asked about, in seconds of its sound."
+    )
+    uploaded_track_bytes: Annotated[int, Field(ge=1)] = Field(
+        default=2**30, description="Largest track that may be uploaded into the catalogue, in bytes."
+    )
+    uploaded_track_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=36_000.0, description="Longest track that may be uploaded into the catalogue, in seconds of its sound."
+    )
+    allow_anonymous: Literal["anyone-may-read", "anyone-may-write", "only-this-machine-reaches-it"] | None = Field(
+        default=None,
+        description="In words, what those without an API key may do where the service listens for other machines.",
+    )
+    hosts: Names = Field(
+        default=(), description="Names under which the service is asked, beside localhost and addresses of digits."
+    )
+    cors_origins: Names = Field(
+        default=(), description="Origins whose pages may call the service from a browser, such as https://example.org."
+    )
+    trusted_proxies: Names = Field(
+        default=(), description="Addresses or networks of proxies whose X-Forwarded-For and -Proto are believed."
+    )
+    requests_per_second: Annotated[float, Field(gt=0)] = Field(
+        default=100.0, description="Requests one caller may make in the long run; five seconds' worth at once."
+    )
+    requests_at_once: Annotated[int, Field(ge=1)] = Field(
+        default=64, description="Requests of one caller that are answered at the same time."
+    )
+    uploads_at_once: Annotated[int, Field(ge=1)] = Field(
+        default=16, description="Uploads among them: what one caller's clips may take of the disk and of the queue."
+    )
+    search_depth: Annotated[int, Field(ge=1)] = Field(
+        default=10_000, description="Tracks looked at for one answer, all of its pages together."
+    )
+
+    @field_validator("allow_anonymous", mode="before")
+    @classmethod
+    def _nothing_for_empty(cls, value: object) -> object:
+        """An empty variable says nothing, so that a compose file's default can be taken back."""
+        return None if value == "" else value
 
     @property
     def catalogue_url(self) -> str:

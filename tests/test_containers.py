@@ -105,3 +105,11 @@ def test_the_health_check_fails_where_nobody_answers() -> None:
     done = is_ready(port)
     assert done.returncode == 1
     assert f"no answer from port {port}" in done.stdout
+
+
+def test_what_needs_no_key_is_published_to_this_machine_alone() -> None:
+    assert "FACET_ALLOW_ANONYMOUS: ${FACET_ALLOW_ANONYMOUS-only-this-machine-reaches-it}" in COMPOSE
+    assert "FACET_ALLOW_ANONYMOUS" not in re.sub(r"^#.*$", "", DOCKERFILE, flags=re.MULTILINE)
+    published = re.findall(r"^ +ports: \[(.+)\]$", COMPOSE, flags=re.MULTILINE)
+    assert len(published) == COMPOSE.count("ports:") > 0
+    assert all(port.startswith('"127.0.0.1:') for port in published)

@@ -5,8 +5,10 @@ from fastapi import APIRouter
 from service.bundles.schemas import AnsweringBundle, FailedTrack, ModelAnswer, NextBundle
 from service.http.problems import documented
 from service.http.resources import OpenResources
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 
-router = APIRouter(tags=["model"])
+router = APIRouter(tags=["model"], dependencies=[requires(Scope.READ)])
 
 FAILURES_SHOWN = 100
 

@@ -23,7 +23,15 @@ from service.catalogue.jobs import Jobs
 from service.catalogue.known_files import KnownFile, known_files
 from service.catalogue.paths import at_or_under, divide_by_path
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
-from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, LabelsRow, ResultRow, StateRow, TrackRow
+from service.catalogue.tables import (
+    SCHEMA_REVISION,
+    EmbeddingRow,
+    LabelsRow,
+    ResultRow,
+    SecretRow,
+    StateRow,
+    TrackRow,
+)
 from service.catalogue.writing import Writing, folded_name
 
 if TYPE_CHECKING:  # it brings FAISS along, which commands that only look do without
@@ -31,6 +39,8 @@ if TYPE_CHECKING:  # it brings FAISS along, which commands that only look do wit
 
 # A statement holds some 32,000 values at most on SQLite; more than this many keys at once are no quicker.
 KEYS_AT_ONCE = 500
+# What the secret is for that seals cursors, in the table of secrets.
+CURSORS = "cursors"
 
 Key = TypeVar("Key")
 
@@ -45,6 +55,7 @@ class Catalogue:
         self.bundles = Bundles(database)
         with database.reading() as session:
             self._identity: str = session.scalars(select(StateRow.identity)).one()
+            self._cursor_secret = session.scalars(select(SecretRow.secret).where(SecretRow.purpose == CURSORS)).one()
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
@@ -99,6 +110,11 @@ class Catalogue:
     def identity(self) -> str:
         """A UUID given to the database when it was made. Revisions mean something only together with it."""
         return self._identity
+
+    @property
+    def cursor_secret(self) -> bytes:
+        """What cursors are sealed with: the same for every process of this catalogue, and told to nobody."""
+        return self._cursor_secret
 
     # What an index follows
 

@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeDecorator
 from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
 
 # The migration that makes exactly these tables. A database at any other one is not opened.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 
 class Words(TypeDecorator[str]):
@@ -262,3 +262,29 @@ class ResultRow(Table):
         return IngestResult(
             self.path, Outcome(self.outcome), track_id=self.track_id, code=self.code, message=self.message
         )
+
+
+class ApiKeyRow(Table):
+    """An API key, as `service.safety` gives it out. The key itself is not kept."""
+
+    __tablename__ = "api_keys"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    scope: Mapped[str]
+    # sha256 of the whole key.
+    digest: Mapped[bytes] = mapped_column(LargeBinary(), unique=True)
+    # Its first characters, to tell which key of one's own this is.
+    hint: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+
+
+class SecretRow(Table):
+    """Random bytes that every process of the service shares, and nobody else has. The migration makes them."""
+
+    __tablename__ = "service_secrets"
+
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    secret: Mapped[bytes] = mapped_column(LargeBinary())

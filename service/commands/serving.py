@@ -132,11 +132,12 @@ def _all_in_plain_words() -> Iterator[None]:
     from index.decoder import DecoderStartError
     from index.model import DeviceUnavailableError
     from service.http.serving import ListenError
+    from service.safety.opening import OpenToStrangersError
 
     with in_plain_words():
         try:
             yield
-        except (BundleError, DecoderStartError, DeviceUnavailableError, ListenError) as error:
+        except (BundleError, DecoderStartError, DeviceUnavailableError, ListenError, OpenToStrangersError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -164,15 +165,13 @@ def _open_bundle(settings: Settings) -> "ModelBundle":
 
 
 def _serve(settings: Settings, *, ready: "Callable[[str, Resources], None]") -> None:
-    from service.http.serving import is_loopback, serve_forever
+    from service.http.serving import serve_forever
+    from service.safety.opening import refuse_to_be_open, warning
 
-    if not is_loopback(settings.host):
-        click.echo(
-            f"Warning: {settings.host} can be reached from other machines, and there is no authentication yet: whoever "
-            "reaches it can search the catalogue, hear its music and upload clips.",
-            err=True,
-        )
     with _all_in_plain_words():
+        refuse_to_be_open(settings)
+        if (words := warning(settings)) is not None:
+            click.echo(words, err=True)
         serve_forever(settings, ready=ready)
 
 

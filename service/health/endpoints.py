@@ -14,6 +14,8 @@ from service.health.schemas import Check, Readiness
 from service.http.problems import documented, problem_response
 from service.http.resources import OpenResources
 from service.operations.metrics import Metrics
+from service.safety.api_keys import Scope
+from service.safety.callers import WhoAsks, requires
 
 router = APIRouter(tags=["health"])
 
@@ -25,9 +27,15 @@ async def is_alive() -> str:
 
 
 @router.get("/readyz", response_model=Readiness, responses=documented())
-async def is_ready(resources: OpenResources) -> Readiness | Response:
-    """Whether questions can be answered: the database, the model bundle and the index, each with a reason if not."""
+async def is_ready(resources: OpenResources, caller: WhoAsks) -> Readiness | Response:
+    """Whether questions can be answered: the database, the model bundle and the index, each with a reason if not.
+
+    Whoever may not read is told yes or no, and nothing else.
+    """
     problems = part_problems(resources)
+    if not caller.may(Scope.READ):
+        is_ready = not any(problems.values())
+        return Readiness(ready=True, checks={}) if is_ready else problem_response("not_ready", "not ready")
     checks = {
         part: Check(ready=True, reason=None)
         if problem is None
@@ -42,7 +50,7 @@ async def is_ready(resources: OpenResources) -> Readiness | Response:
     return Readiness(ready=True, checks=checks)
 
 
-@router.get("/metrics", response_class=PlainTextResponse, responses=documented())
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented(), dependencies=[requires(Scope.READ)])
 async def metrics(request: Request, resources: OpenResources) -> Response:
     """Requests by route and dimension, the queue, the catalogue, the index and the decoder, in Prometheus's format."""
     counted: Metrics = request.app.state.metrics

@@ -18,6 +18,10 @@ from service.jobs import endpoints as jobs
 from service.map import endpoints as map_endpoints
 from service.operations.metrics import Metrics
 from service.peaks import endpoints as peaks
+from service.safety import endpoints as session
+from service.safety.cross_origin import install_cross_origin
+from service.safety.gate import Gate
+from service.safety.security_headers import install_security_headers
 from service.search import endpoints as search
 from service.settings import Settings
 from service.tracks import changing
@@ -61,14 +65,17 @@ def create_app(settings: Settings) -> FastAPI:
         separate_input_output_schemas=False,
         swagger_ui_parameters={"validatorUrl": None},
     )
-    rooms = (search, tracks, changing, jobs, peaks, map_endpoints, vocabulary, bundles, web_state, health)
+    rooms = (search, tracks, changing, jobs, peaks, map_endpoints, vocabulary, bundles, web_state, session, health)
     for router in (room.router for room in rooms):
         app.include_router(router)
     app.router.routes.extend(page_router().routes)
+    app.add_middleware(Gate, settings=settings)
     app.add_middleware(EarlyAnswers)
+    install_cross_origin(app, settings)
     app.state.metrics = Metrics()
-    # Outermost, so added last: whoever answers, the answer has the request's id and is counted.
+    # Outermost but for the headers, so added last: whoever answers, the answer has the request's id and is counted.
     app.add_middleware(RequestRecorder, metrics=app.state.metrics)
+    install_security_headers(app)
     install_problems(app)
     return app
 

@@ -1,12 +1,14 @@
 """Opaque cursors: where a page ended, sealed to the question it belongs to.
 
 A cursor is base64url of JSON. It carries a seal over its own fields and the question, so that a damaged one, or one of
-another question, is refused instead of answered wrongly. The seal is no secret: a cursor opens nothing that the
-question itself does not.
+another question, is refused instead of answered wrongly. The seal is made with a secret of the catalogue's: a cursor
+opens nothing that the question itself does not, but a forged one could have the service look for a page deep in the
+ranking that nobody has read up to.
 """
 
 import base64
 import hashlib
+import hmac
 import json
 import math
 from collections.abc import Mapping
@@ -16,7 +18,21 @@ from typing import Any
 from index.live_search import Place
 from service.http.refusals import InvalidCursorError
 
-_SEAL_DIGITS = 16
+# 128 bits.
+_SEAL_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What a cursor is sealed to.
+
+    Attributes:
+        question: All that decides the order of the answer; JSON values.
+        secret: Of the catalogue.
+    """
+
+    question: Mapping[str, Any]
+    secret: bytes
 
 
 @dataclass(frozen=True)
@@ -44,18 +60,18 @@ class BlockProgress:
     mark: str
 
 
-def write_cursor(question: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+def write_cursor(sealed: Sealed, fields: Mapping[str, Any]) -> str:
     """Seal a place in the answer to a question.
 
     Args:
-        question: All that decides the order of the answer; JSON values.
+        sealed: The question, and what to seal with.
         fields: The place; JSON values.
     """
-    sealed = {**fields, "seal": _seal(question, fields)}
-    return base64.urlsafe_b64encode(_json(sealed)).decode("ascii").rstrip("=")
+    with_seal = {**fields, "seal": _seal(sealed, fields)}
+    return base64.urlsafe_b64encode(_json(with_seal)).decode("ascii").rstrip("=")
 
 
-def read_cursor(question: Mapping[str, Any], cursor: str) -> dict[str, Any]:
+def read_cursor(sealed: Sealed, cursor: str) -> dict[str, Any]:
     """The fields of a cursor that `write_cursor` made for the same question.
 
     Raises:
@@ -67,7 +83,7 @@ def read_cursor(question: Mapping[str, Any], cursor: str) -> dict[str, Any]:
         seal = fields.pop("seal")
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise InvalidCursorError("the cursor is damaged; begin again without one") from error
-    if seal != _seal(question, fields):
+    if not (isinstance(seal, str) and hmac.compare_digest(seal.encode(), _seal(sealed, fields).encode())):
         raise InvalidCursorError(
             "the cursor is damaged or belongs to another question; "
             "give it with the same question that it came from, or begin again without one"
@@ -75,24 +91,22 @@ def read_cursor(question: Mapping[str, Any], cursor: str) -> dict[str, Any]:
     return dict(fields)
 
 
-def write_progress(question: Mapping[str, Any], progress: Progress | BlockProgress) -> str:
+def write_progress(sealed: Sealed, progress: Progress | BlockProgress) -> str:
     """A cursor for the page after `progress`."""
     if isinstance(progress, Progress):
         place = progress.place
-        return write_cursor(
-            question, {"similarity": place.similarity, "track_id": place.track_id, "hits": progress.hits}
-        )
+        return write_cursor(sealed, {"similarity": place.similarity, "track_id": place.track_id, "hits": progress.hits})
     fields = {"after": _fields(progress.after), "hits": progress.hits}
-    return write_cursor(question, {**fields, "until": _fields(progress.until), "mark": progress.mark})
+    return write_cursor(sealed, {**fields, "until": _fields(progress.until), "mark": progress.mark})
 
 
-def read_progress(question: Mapping[str, Any], cursor: str) -> Progress:
+def read_progress(sealed: Sealed, cursor: str) -> Progress:
     """What `write_progress` wrote of an answer in the order of similarity.
 
     Raises:
         InvalidCursorError: As `read_cursor`.
     """
-    match read_cursor(question, cursor):
+    match read_cursor(sealed, cursor):
         case {"similarity": float(similarity), "track_id": str(track_id), "hits": int(hits)} if (
             math.isfinite(similarity) and hits >= 0
         ):
@@ -100,13 +114,13 @@ def read_progress(question: Mapping[str, Any], cursor: str) -> Progress:
     raise InvalidCursorError("the cursor is damaged; begin again without one")
 
 
-def read_block_progress(question: Mapping[str, Any], cursor: str) -> BlockProgress:
+def read_block_progress(sealed: Sealed, cursor: str) -> BlockProgress:
     """What `write_progress` wrote of an answer in blocks.
 
     Raises:
         InvalidCursorError: As `read_cursor`.
     """
-    match read_cursor(question, cursor):
+    match read_cursor(sealed, cursor):
         case {"after": after, "hits": int(hits), "until": until, "mark": str(mark)} if hits >= 0:
             return BlockProgress(after=_place(after), hits=hits, until=_place(until), mark=mark)
     raise InvalidCursorError("the cursor is damaged; begin again without one")
@@ -125,8 +139,9 @@ def _place(fields: object) -> Place | None:
     raise InvalidCursorError("the cursor is damaged; begin again without one")
 
 
-def _seal(question: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
-    return hashlib.sha256(_json([question, fields])).hexdigest()[:_SEAL_DIGITS]
+def _seal(sealed: Sealed, fields: Mapping[str, Any]) -> str:
+    content = _json([sealed.question, fields])
+    return hmac.new(sealed.secret, content, hashlib.sha256).hexdigest()[:_SEAL_DIGITS]
 
 
 def _json(value: Any) -> bytes:

@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
-import anyio
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
+from service.http.arriving import arriving
 from service.http.refusals import InvalidParameterError, RefusalError, UnknownFieldError
-from service.http.uploads import STALLED_AFTER_SECONDS, UploadStalledError
 
 # A question of a hundred examples is some 20 kB.
 LARGEST_BODY_BYTES = 256 * 1024
@@ -39,8 +38,11 @@ class BodyTooLargeError(RefusalError):
 
 
 def json_body(kind: type[BaseModel]) -> dict[str, Any]:
-    """The request body, for the OpenAPI document; `kind` must be a part of an answer, too, to be described there."""
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
+    """The request body, for the OpenAPI document; a `kind` that has parts must be a part of an answer, too."""
+    schema = kind.model_json_schema()
+    if "$defs" in schema:
+        # Described there once, with its parts.
+        schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
@@ -59,18 +61,10 @@ async def received_json(request: Request, kind: type[Body]) -> Body:
     if media_type != "application/json":
         raise NotJsonError(f"the body is {media_type or 'of no content type'}, expected application/json")
     body = bytearray()
-    stream = request.stream()
-    try:
-        while True:
-            with anyio.fail_after(STALLED_AFTER_SECONDS):
-                received = await anext(stream, None)
-            if received is None:
-                break
-            body += received
-            if len(body) > LARGEST_BODY_BYTES:
-                raise BodyTooLargeError(f"the body is larger than the {LARGEST_BODY_BYTES} bytes that are read")
-    except TimeoutError as error:
-        raise UploadStalledError(f"nothing came for {STALLED_AFTER_SECONDS:g} s; send the question again") from error
+    async for received in arriving(request):
+        body += received
+        if len(body) > LARGEST_BODY_BYTES:
+            raise BodyTooLargeError(f"the body is larger than the {LARGEST_BODY_BYTES} bytes that are read")
     return read_json(bytes(body), kind)
 
 

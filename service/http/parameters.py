@@ -13,6 +13,8 @@ from service.http.refusals import InvalidParameterError, UnknownParameterError
 async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse what the call would otherwise ignore; every route of the service depends on this.
 
+    It is a coroutine so that no call waits for a thread only to have its parameters looked at.
+
     Raises:
         UnknownParameterError: If the call declares no such query parameter.
         InvalidParameterError: If a parameter that takes one value is given several.

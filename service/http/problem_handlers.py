@@ -1,6 +1,7 @@
 """Every error that a call can end in becomes a problem. `app` installs this; what is left over, `recording` answers."""
 
 import errno
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +19,7 @@ from index.subspaces import UnknownDimensionError
 from service.catalogue.errors import CatalogueUnavailableError, JobNotFoundError, QueueFullError, TrackNotFoundError
 from service.http.problems import Problem, nearest_names, problem_response
 from service.http.recording import CLIENT_CLOSED_REQUEST
-from service.http.refusals import RefusalError, UnknownNameError
+from service.http.refusals import RefusalError, TooManyRequestsError, UnknownNameError
 from service.operations.logs import get_logger
 
 log = get_logger(__name__)
@@ -53,7 +54,7 @@ HANDLED = (
 def install_problems(app: FastAPI) -> None:
     """Make every error of the application a problem, and describe problems in its OpenAPI document."""
     for error in HANDLED:
-        app.add_exception_handler(error, _as_problem)
+        app.add_exception_handler(error, as_problem)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -65,11 +66,15 @@ def install_problems(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way of extending its document
 
 
-async def _as_problem(request: Request, error: Exception) -> Response:
+async def as_problem(request: Request, error: Exception) -> Response:
+    """The answer for an error. Also for middleware, whose errors no handler sees."""
     code, detail = "internal_error", "an unexpected error; the service's log says more"
     headers: Mapping[str, str] | None = None
     extensions: dict[str, Any] = {}
     match error:
+        case TooManyRequestsError():
+            code, detail = error.code, str(error)
+            headers = {"Retry-After": str(math.ceil(error.retry_after_seconds))}
         case RefusalError() | AudioError():
             code, detail = error.code, str(error)
         case UnknownDimensionError() | QueryError() | TrackNotFoundError() | JobNotFoundError():

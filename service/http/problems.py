@@ -69,18 +69,28 @@ KINDS: Mapping[str, Kind] = {
     "too_short": Kind(_UNFIT, "The clip is too short"),
     "silent": Kind(_UNFIT, "The clip is silent"),
     "too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The clip is too large to decode"),
+    "too_long": Kind(_UNFIT, "The clip lasts too long"),
     "timed_out": Kind(_UNFIT, "The clip takes too long to decode"),
     "decoder_crashed": Kind(_UNFIT, "The clip crashes the decoder"),
     "no_direction": Kind(_UNFIT, "The example says nothing in the dimensions asked for"),
     "queue_full": Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too many uploads wait for their analysis"),
+    "key_needed": Kind(HTTPStatus.UNAUTHORIZED, "An API key is needed"),
+    "invalid_key": Kind(HTTPStatus.UNAUTHORIZED, "The API key opens nothing"),
+    "insufficient_scope": Kind(HTTPStatus.FORBIDDEN, "The API key does not open this"),
+    "other_site": Kind(HTTPStatus.FORBIDDEN, "A page of another site may not ask this"),
+    "unknown_host": Kind(HTTPStatus.MISDIRECTED_REQUEST, "The service does not answer to this name"),
+    "too_many_requests": Kind(HTTPStatus.TOO_MANY_REQUESTS, "This caller asks for more than its share"),
     "not_ready": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready"),
     "no_room": Kind(HTTPStatus.INSUFFICIENT_STORAGE, "The service's disk is full or cannot be written"),
-    "too_busy": Kind(HTTPStatus.SERVICE_UNAVAILABLE, "Too many clips wait for their analysis"),
+    "too_busy": Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too much of this work waits already"),
     "internal_error": Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "The service has made a mistake"),
 }
 
 # What any call may answer; `default` in the OpenAPI document.
-ANYWHERE = ("unknown_parameter", "not_ready", "internal_error")
+ANYWHERE = (
+    *("unknown_parameter", "not_ready", "internal_error"),
+    *("key_needed", "invalid_key", "insufficient_scope", "other_site", "unknown_host", "too_many_requests"),
+)
 JSON_BODY = ("not_json", "malformed_json", "body_too_large", "upload_stalled", "unknown_field", "invalid_parameter")
 # Of a clip's arrival, and of what is heard in it.
 ARRIVAL = (
@@ -89,7 +99,7 @@ ARRIVAL = (
 )
 UPLOAD = (
     *(*ARRIVAL, "not_audio", "no_audio_stream", "undecodable", "too_short", "silent"),
-    *("too_large", "timed_out", "decoder_crashed", "too_busy"),
+    *("too_large", "too_long", "timed_out", "decoder_crashed", "too_busy"),
 )
 
 
@@ -120,14 +130,16 @@ def problem_response(
     Args:
         code: One of `KINDS`.
         detail: What was found, what was expected, and what to do next.
-        headers: Beside the content type; a status of 503 gets its Retry-After.
+        headers: Beside the content type; 429 and 503 get their Retry-After, 401 says how to send a key.
         extensions: Further members.
     """
     kind = KINDS[code]
     headers = dict(headers or {})
     content = problem_content(code, detail)
-    if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if kind.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
         headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
+    if kind.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="Facet"'
     record = current_record()
     if record is not None:
         record.problem = code

@@ -96,6 +96,50 @@ class NotReadyError(RefusalError):
 
 
 class TooBusyError(RefusalError):
-    """More clips wait for their analysis than can be worked off soon."""
+    """More work of this kind waits than can be done soon."""
 
     code = "too_busy"
+
+
+class KeyNeededError(RefusalError):
+    """The request carries no API key, and needs one."""
+
+    code = "key_needed"
+
+
+class InvalidKeyError(RefusalError):
+    """The request carries something that is no API key, or one that opens nothing any more."""
+
+    code = "invalid_key"
+
+
+class ScopeError(RefusalError):
+    """The request's key, or having none, does not open this."""
+
+    code = "insufficient_scope"
+
+
+class OtherSiteError(RefusalError):
+    """A page of another site asks, through somebody's browser, a service that asks for no key."""
+
+    code = "other_site"
+
+
+class UnknownHostError(RefusalError):
+    """The service is asked under a name that is not its own, and asks for no key."""
+
+    code = "unknown_host"
+
+
+class TooManyRequestsError(RefusalError):
+    """One caller asks for more than its share.
+
+    Attributes:
+        retry_after_seconds: When to try again.
+    """
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds

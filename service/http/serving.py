@@ -4,7 +4,6 @@ uvicorn answers; this says when questions can be asked, which is when the index 
 """
 
 import asyncio
-import ipaddress
 import socket
 import time
 from collections.abc import Callable
@@ -13,29 +12,21 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.http.app import create_app
-from service.http.malformed_requests import AnsweringConnection
+from service.http.connections import PatientConnection
 from service.http.resources import Resources
 from service.operations.logs import get_logger
 from service.settings import Settings
 
 # How often it is looked whether the index has caught up.
 GLANCE_SECONDS = 0.02
+# Who comes when so many connections are open is answered with 503: each costs a descriptor and some kilobytes.
+CONNECTIONS = 1000
 
 log = get_logger(__name__)
 
 
 class ListenError(Exception):
     """The address cannot be listened on."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def serve_forever(settings: Settings, *, ready: Callable[[str, Resources], None]) -> None:
@@ -55,9 +46,14 @@ def serve_forever(settings: Settings, *, ready: Callable[[str, Resources], None]
         # The commands set up logging, and every request is told of by `recording`.
         log_config=None,
         access_log=False,
-        http=AnsweringConnection,
+        http=PatientConnection,
         lifespan="on",
         server_header=False,
+        ws="none",
+        limit_concurrency=CONNECTIONS,
+        # By default it would believe whoever asks on this machine.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         # Calls that are still answered after this long, once the service is told to stop, are cut off.
         timeout_graceful_shutdown=settings.stop_seconds,
     )

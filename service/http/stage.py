@@ -29,6 +29,7 @@ class Act:
     """A bundle, and all that answers with it.
 
     Attributes:
+        analyser: Of uploaded tracks.
         warming: Reads the facts.
     """
 
@@ -48,8 +49,9 @@ class Stage:
         self,
         settings: Settings,
         catalogue: Catalogue,
-        decoder: Decoder,
         *,
+        clip_decoder: Decoder,
+        track_decoder: Decoder,
         places: anyio.CapacityLimiter,
         changed: Callable[[Act], None],
     ) -> None:
@@ -58,13 +60,15 @@ class Stage:
         Args:
             settings: Of the service.
             catalogue: What is searched.
-            decoder: Of clips and uploads, whichever bundle hears them.
+            clip_decoder: Of clips that are asked about, whichever bundle hears them.
+            track_decoder: Of tracks that are uploaded, likewise.
             places: Of clips that are analysed at the same time.
             changed: Told what answers from now on, in whatever thread.
         """
         self._settings = settings
         self._catalogue = catalogue
-        self._decoder = decoder
+        self._clip_decoder = clip_decoder
+        self._track_decoder = track_decoder
         self._places = places
         self._changed = changed
         self._act: Act | None = None
@@ -124,11 +128,11 @@ class Stage:
             threads=self._settings.threads,
         )
         facts = FactsKeeper(self._catalogue, encoder_id=bundle.encoder_id)
-        analyser = Analyser(bundle, self._decoder, excerpts_per_track=self._settings.planned_excerpts)
+        excerpts = self._settings.planned_excerpts
         act = Act(
             bundle=bundle,
-            analyser=analyser,
-            clips=ClipListener(analyser, places=self._places),
+            analyser=Analyser(bundle, self._track_decoder, excerpts_per_track=excerpts),
+            clips=ClipListener(Analyser(bundle, self._clip_decoder, excerpts_per_track=excerpts), places=self._places),
             follower=follower,
             facts=facts,
             maps=MapKeeper(

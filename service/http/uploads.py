@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
+from service.http.arriving import arriving
 from service.http.refusals import RefusalError, UnknownFieldError
 
 FIELD = "file"
@@ -47,8 +47,6 @@ MULTIPART_OVERHEAD_BYTES = 64 * 1024
 WRITE_BYTES = 2**20
 # Of a name that is shown, in characters.
 LONGEST_FILE_NAME = 200
-# A client that sends nothing for this long has gone, or holds a connection for sport.
-STALLED_AFTER_SECONDS = 30.0
 
 
 class UploadTooLargeError(RefusalError):
@@ -85,12 +83,6 @@ class SeveralFilesError(RefusalError):
     """There is more than one clip in the body."""
 
     code = "several_files"
-
-
-class UploadStalledError(RefusalError):
-    """The client stopped sending."""
-
-    code = "upload_stalled"
 
 
 @dataclass(frozen=True)
@@ -155,21 +147,14 @@ def _boundary(request: Request) -> bytes:
 
 async def _contents(request: Request, boundary: bytes, part: "_ClipPart") -> AsyncIterator[bytes]:
     """The clip's bytes, a good portion at a time."""
-    stream = request.stream()
     try:
         parser = MultipartParser(boundary, part.callbacks())
-        while True:
-            with anyio.fail_after(STALLED_AFTER_SECONDS):
-                received = await anext(stream, None)
-            if received is None:
-                break
+        async for received in arriving(request):
             parser.write(received)
             if len(part.buffer) >= WRITE_BYTES:
                 yield part.taken()
     except FormParserError as error:
         raise MalformedUploadError(f"the body is not well-formed multipart/form-data: {error}") from error
-    except TimeoutError as error:
-        raise UploadStalledError(f"nothing came for {STALLED_AFTER_SECONDS:g} s; send the clip again") from error
     part.check_complete()
     yield part.taken()
 

@@ -17,8 +17,10 @@ from service.http.refusals import NoMapError
 from service.http.resources import IndexSearcher, OpenResources
 from service.map.keeping import MapNow
 from service.map.schemas import MapDescription
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 
-router = APIRouter(prefix="/map", tags=["map"])
+router = APIRouter(prefix="/map", tags=["map"], dependencies=[requires(Scope.READ)])
 
 IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
 _BYTES: dict[int | str, dict[str, Any]] = {
@@ -26,6 +28,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
     304: {"description": "It is still the one with the entity tag given"},
 }
 _LARGEST = 2**16 - 1
+VERSION_HEADER = "Facet-Map-Version"
 
 
 @router.get("", responses=documented("no_map"))
@@ -77,7 +80,7 @@ def _now(resources: OpenResources, searcher: IndexSearcher) -> MapNow:
 
 def _bytes(now: MapNow, part: str, content: bytes, if_none_match: str | None) -> Response:
     etag = f'"{now.version}-{part}"'
-    headers = {"ETag": etag, "Facet-Map-Version": now.version, "Cache-Control": "no-cache"}
+    headers = {"ETag": etag, VERSION_HEADER: now.version, "Cache-Control": "no-cache"}
     if is_held(etag, if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type="application/octet-stream")

@@ -22,6 +22,7 @@ from service.indexing.follower import worthwhile
 from service.indexing.rebuilding import snapshots_root
 from service.listening import open_bundle, open_decoder
 from service.operations.findings import Finding, problem, warning, well
+from service.safety.opening import OpenToStrangersError, refuse_to_be_open
 from service.settings import Settings
 
 REBUILD = "`facet index rebuild` makes it anew; a service that starts does so too"
@@ -75,9 +76,21 @@ def service(settings: Settings) -> Iterable[Finding]:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
     try:
+        refuse_to_be_open(settings)
+    except CatalogueError:
+        pass  # said by the check of the catalogue
+    except OpenToStrangersError as error:
+        yield problem(
+            name, "open_to_strangers", f"it does not start: {error}", "`facet keys create NAME --scope write`"
+        )
+        return
+    try:
         answer = httpx.get(f"{address}/readyz", timeout=READY_SECONDS, trust_env=False)
         told = answer.json()
-        parts = {part: check["reason"] for part, check in told["checks"].items() if not check["ready"]}
+        # Where keys are asked for, it tells strangers no more than yes or no.
+        is_silent = answer.status_code != httpx.codes.OK and told["code"] == "not_ready" and "checks" not in told
+        checks = {"service": {"ready": False, "reason": "its log says why"}} if is_silent else told["checks"]
+        parts = {part: check["reason"] for part, check in checks.items() if not check["ready"]}
     except httpx.ConnectError:
         yield well(name, f"none runs at {address}")
     except httpx.HTTPError as error:

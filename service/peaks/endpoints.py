@@ -7,9 +7,11 @@ from starlette.responses import Response
 from service.http.problems import documented
 from service.http.resources import OpenResources
 from service.peaks.schemas import TrackPeaks
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 from service.tracks.identity import TrackId
 
-router = APIRouter(tags=["tracks"])
+router = APIRouter(tags=["tracks"], dependencies=[requires(Scope.READ)])
 
 # The outline belongs to the file's content, which the address does not name: an hour is less than anybody minds.
 KEEP = "private, max-age=3600"

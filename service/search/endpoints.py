@@ -15,17 +15,20 @@ from service.http.json_body import json_body, received_json
 from service.http.paging import LONGEST_TEXT, WantedPage
 from service.http.problems import JSON_BODY, UPLOAD, documented
 from service.http.request_record import note_dimensions
-from service.http.resources import IndexSearcher, OpenResources
+from service.http.resources import A_PLACE, IndexSearcher, OpenResources
 from service.http.uploads import CLIP_BODY, received_clip
+from service.safety.api_keys import Scope
+from service.safety.callers import WhoAsks, requires
 from service.search.forms import AS_OTHER_FORMS, in_another_form
 from service.search.parameters import ExampleWeights, TagWeights, WantedLabels
+from service.search.playlist import address_secret
 from service.search.question import LONGEST_LIST, Example, Question
 from service.search.schemas import ClipAnswer, PathAnswer, QueryAnswer, SearchAnswer, SearchItem
 from service.search.searcher import Page, Searcher
 from service.search.way import tracks_between
 from service.tracks.identity import TrackId
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], dependencies=[requires(Scope.READ)])
 
 PARAMETERS = ("invalid_parameter", "invalid_cursor", "parquet_unavailable")
 EXAMPLE_PARAMETERS = (*PARAMETERS, "unknown_dimension", "conflicting_parameters", "no_direction")
@@ -46,7 +49,7 @@ Answer = TypeVar("Answer", bound=SearchAnswer)
     openapi_extra=json_body(Question),
 )
 async def query(
-    request: Request, resources: OpenResources, searcher: IndexSearcher, page: WantedPage
+    request: Request, caller: WhoAsks, resources: OpenResources, searcher: IndexSearcher, page: WantedPage
 ) -> QueryAnswer | Response:
     """Tracks like some music and unlike other, in the dimensions that count, of what the filters let through.
 
@@ -54,10 +57,14 @@ async def query(
     with the cursor.
     """
     question = await received_json(request, Question)
+    if question.filters.path_prefix is not None:
+        # No answer tells a path; figures under a prefix would, guess by guess.
+        caller.must_have(Scope.WRITE)
     named = [example.clip for example, _ in question.examples if example.clip is not None]
     clips = {handle: resources.clips.recall(handle) for handle in named}
-    found = await run_in_threadpool(searcher.answer, question, page=page, clips=clips)
-    return await run_in_threadpool(_answered, request, searcher, found, QueryAnswer)
+    async with resources.questions.place():
+        found = await run_in_threadpool(searcher.answer, question, page=page, clips=clips)
+        return await run_in_threadpool(_answered, request, searcher, found, QueryAnswer)
 
 
 @router.post("/clips", status_code=201, responses=documented(*UPLOAD), openapi_extra=CLIP_BODY)
@@ -94,12 +101,14 @@ async def search_by_clip(
     async with received_clip(request, limit_bytes=resources.settings.upload_bytes) as clip:
         heard = await resources.clips.listen(clip)
     question = Question(positive=[Example(clip=heard.handle)], weights=weights, filters=labels)
-    found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
-    return await run_in_threadpool(_answered, request, searcher, found, SearchAnswer)
+    async with resources.questions.place():
+        found = await run_in_threadpool(searcher.answer, question, page=page, clips={heard.handle: heard})
+        return await run_in_threadpool(_answered, request, searcher, found, SearchAnswer)
 
 
 @router.get(
     "/search",
+    dependencies=[A_PLACE],
     response_model=SearchAnswer,
     responses={
         **documented(*PARAMETERS, "unknown_tag", "unknown_dimension", "conflicting_parameters", "no_direction"),
@@ -131,6 +140,7 @@ def search_by_tags(
 
 @router.get(
     "/tracks/{track_id}/similar",
+    dependencies=[A_PLACE],
     response_model=SearchAnswer,
     responses={**documented(*EXAMPLE_PARAMETERS, *TRACKS), **AS_OTHER_FORMS},
 )
@@ -156,6 +166,7 @@ def search_by_track(
 
 @router.get(
     "/path",
+    dependencies=[A_PLACE],
     response_model=PathAnswer,
     responses={
         **documented(*(code for code in EXAMPLE_PARAMETERS if code != "invalid_cursor"), *TRACKS),
@@ -177,7 +188,9 @@ def path(
     note_dimensions(weights)
     found = tracks_between(searcher, start, end, steps=steps, weights=weights)
     items = [SearchItem.of(each) for each in found]
-    other = in_another_form(request, items, dimensions=searcher.bundle.subspaces.names)
+    other = in_another_form(
+        request, items, dimensions=searcher.bundle.subspaces.names, secret=address_secret(request, searcher.catalogue)
+    )
     return PathAnswer(items=items) if other is None else other
 
 
@@ -186,6 +199,10 @@ def _answered(request: Request, searcher: Searcher, page: Page, kind: type[Answe
     note_dimensions(page.question.weights)
     answer = kind.of(page)
     other = in_another_form(
-        request, answer.items, dimensions=searcher.bundle.subspaces.names, next_cursor=answer.next_cursor
+        request,
+        answer.items,
+        dimensions=searcher.bundle.subspaces.names,
+        secret=address_secret(request, searcher.catalogue),
+        next_cursor=answer.next_cursor,
     )
     return answer if other is None else other

@@ -53,7 +53,12 @@ def wanted_form(accept: str) -> Form:
 
 
 def in_another_form(
-    request: Request, items: Sequence[SearchItem], *, dimensions: Sequence[str], next_cursor: str | None = None
+    request: Request,
+    items: Sequence[SearchItem],
+    *,
+    dimensions: Sequence[str],
+    secret: bytes | None,
+    next_cursor: str | None = None,
 ) -> Response | None:
     """An answer in the form that a request prefers; None if that is JSON.
 
@@ -61,6 +66,7 @@ def in_another_form(
         request: What was asked.
         items: In the order of the answer.
         dimensions: All that the bundle has.
+        secret: As `playlist.as_playlist` takes it.
         next_cursor: Of the next part, if there is one.
 
     Raises:
@@ -69,7 +75,7 @@ def in_another_form(
     headers: Mapping[str, str] = {} if next_cursor is None else {CURSOR_HEADER: next_cursor}
     match wanted_form(request.headers.get("accept", "")):
         case Form.PLAYLIST:
-            text = playlist.as_playlist(request, [item.track for item in items])
+            text = playlist.as_playlist(request, [item.track for item in items], secret=secret)
             return Response(text, media_type=playlist.MEDIA_TYPE, headers=headers)
         case Form.PARQUET:
             content = parquet.as_parquet(items, dimensions=dimensions)

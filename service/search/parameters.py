@@ -45,11 +45,13 @@ async def read_tag_weights(resources: OpenResources, weights: WeightsText = None
 
 def read_label_filter(
     label: Annotated[
-        list[Annotated[str, Field(max_length=LONGEST_TEXT)]] | None,
+        list[Annotated[str, Field(max_length=LONGEST_TEXT)]],
         Query(
-            max_length=LONGEST_LIST, description="Only tracks with this label of your own; several: with all of them."
+            default_factory=list,
+            max_length=LONGEST_LIST,
+            description="Only tracks with this label of your own; several: with all of them.",
         ),
-    ] = None,
+    ],
 ) -> Filters:
     """What the parameter `label` lets through."""
     return Filters(labels=LabelFilter(all_of=label)) if label else Filters()

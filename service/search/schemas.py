@@ -44,11 +44,18 @@ class SearchAnswer(BaseModel):
     next_cursor: str | None = Field(
         description="Give it as `cursor`, with the same question, for the next part; null at the end."
     )
+    ended_at_depth: int | None = Field(
+        description="Not null where the answer ends though there are more tracks: no more than so many are looked at."
+    )
 
     @classmethod
     def of(cls, page: Page) -> Self:
         """Of a page of the searcher."""
-        return cls(items=[SearchItem.of(found) for found in page.found], next_cursor=page.next_cursor)
+        return cls(
+            items=[SearchItem.of(found) for found in page.found],
+            next_cursor=page.next_cursor,
+            ended_at_depth=page.ended_at_depth,
+        )
 
 
 class FilteredTracks(BaseModel):
@@ -90,6 +97,7 @@ class QueryAnswer(SearchAnswer):
         return cls(
             items=[SearchItem.of(found) for found in page.found],
             next_cursor=page.next_cursor,
+            ended_at_depth=page.ended_at_depth,
             question=page.question,
             filtered=FilteredTracks(
                 tracks=page.filtered.tracks, dropped=dropped, left=page.filtered.tracks - sum(dropped.values())

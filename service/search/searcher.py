@@ -6,7 +6,7 @@ database.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,14 @@ from index.subspaces import Vectors
 from service.catalogue.records import Track, TrackEmbedding
 from service.catalogue.repository import Catalogue
 from service.clips import Heard
-from service.http.cursors import read_block_progress, read_progress, write_progress
+from service.http.cursors import Sealed, read_block_progress, read_progress, write_progress
 from service.http.paging import PageRequest
 from service.search.facts_keeper import FactsKeeper
 from service.search.filtering import Filtered, Filtering
 from service.search.pages import Arrangement, Cut, Match, by_diversity, by_excerpt, cut_blocks, cut_ranking
 from service.search.question import GroupBy, Question
 from service.search.terms import Understood, understand
-from service.search.walking import PassedOver, Walk
+from service.search.walking import DEEPEST, PassedOver, Walk
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Page:
         question: As it was understood.
         filtered: How many tracks each filter dropped.
         passed_over: What is not shown between the part before and this one.
+        ended_at_depth: How many tracks were looked at, if the answer ends here because no more are; else None.
     """
 
     found: Sequence[Found]
@@ -62,16 +63,18 @@ class Page:
     question: Question
     filtered: Filtered
     passed_over: Sequence[PassedOver]
+    ended_at_depth: int | None
 
 
 @dataclass(frozen=True)
 class Searcher:
-    """Answers questions from one moment's index."""
+    """Answers questions from one moment's index, looking at no more than `deepest` tracks for an answer."""
 
     catalogue: Catalogue
     bundle: ModelBundle
     index: LiveIndex
     facts: FactsKeeper
+    deepest: int = DEEPEST
 
     def answer(self, question: Question, *, page: PageRequest, clips: Mapping[str, Heard] | None = None) -> Page:
         """A part of the answer to a question.
@@ -87,18 +90,20 @@ class Searcher:
         """
         clips = clips or {}
         understood = understand(question, bundle=self.bundle, catalogue=self.catalogue, clips=clips)
-        sealed = self._sealed(understood, clips)
+        sealed = Sealed(self._question(understood, clips), self.catalogue.cursor_secret)
         state = self.index.moment
         filtering = Filtering(state, self.bundle, self.catalogue, self.facts, understood)
         filtered = filtering.filtered()
         walk = self._walk(filtering, filtered)
         cut = self._cut(walk, understood.question, sealed, page)
+        left = filtered.tracks - sum(filtered.dropped.values())
         return Page(
             found=self.told(understood.query, cut.matches),
             next_cursor=None if cut.progress is None else write_progress(sealed, cut.progress),
             question=understood.question,
             filtered=filtered,
             passed_over=cut.passed_over,
+            ended_at_depth=self.deepest if cut.progress is None and left > self.deepest else None,
         )
 
     def told(self, query: Query, matches: Sequence[Match]) -> list[Found]:
@@ -121,7 +126,7 @@ class Searcher:
             if match.hit.track_id in tracks and match.hit.track_id in embeddings
         ]
 
-    def _sealed(self, understood: Understood, clips: Mapping[str, Heard]) -> dict[str, Any]:
+    def _question(self, understood: Understood, clips: Mapping[str, Heard]) -> dict[str, Any]:
         """All that decides the order of an answer, the same in whatever words it was asked."""
         question = understood.question.model_dump(mode="json", exclude={"positive", "negative", "weights"})
         examples = [
@@ -139,7 +144,13 @@ class Searcher:
 
     def _walk(self, filtering: Filtering, filtered: Filtered) -> Walk:
         question, state = filtering.understood.question, filtering.state
-        walk = Walk(state, filtering.understood.query, filtered.allowed, duplicates_from=question.duplicates_from)
+        walk = Walk(
+            state,
+            filtering.understood.query,
+            filtered.allowed,
+            duplicates_from=question.duplicates_from,
+            deepest=self.deepest,
+        )
         if question.most_per_artist is None:
             return walk
         facts = filtering.facts.facts
@@ -149,16 +160,9 @@ class Searcher:
             artists: list[int] = facts.artists[rows].tolist()
             return artists
 
-        return Walk(
-            state,
-            walk.query,
-            walk.allowed,
-            duplicates_from=walk.duplicates_from,
-            most_per_artist=question.most_per_artist,
-            artists_of=artists_of,
-        )
+        return replace(walk, most_per_artist=question.most_per_artist, artists_of=artists_of)
 
-    def _cut(self, walk: Walk, question: Question, sealed: Mapping[str, Any], page: PageRequest) -> Cut:
+    def _cut(self, walk: Walk, question: Question, sealed: Sealed, page: PageRequest) -> Cut:
         arrange = self._arrangement(walk, question)
         if arrange is None:
             progress = None if page.cursor is None else read_progress(sealed, page.cursor)

@@ -24,6 +24,8 @@ MOST_AT_ONCE = 4096
 # Near-duplicates are looked for among this many hits at a time, from the top, whatever the page: the last bits of a
 # product depend on what is multiplied together, and every page must find the same.
 COMPARED_AT_ONCE = 256
+# Tracks looked at for one answer. Whoever pages through this many asks for the catalogue, which `GET /tracks` lists.
+DEEPEST = 10_000
 # Of a float32 product: a copy of a track is as alike as can be, though its cosine may be 0.9999999.
 NOISE = 1e-6
 
@@ -58,6 +60,7 @@ class Walk:
         duplicates_from: Fold what is at least this alike in every dimension; None: nothing.
         most_per_artist: None for any number.
         artists_of: Artists' numbers of tracks, below zero for none.
+        deepest: Where the walk ends, even if there is more: so many hits below the top.
     """
 
     state: LiveState
@@ -66,6 +69,7 @@ class Walk:
     duplicates_from: float | None = None
     most_per_artist: int | None = None
     artists_of: Callable[[Sequence[str]], Sequence[int]] = field(default=lambda ids: [-1] * len(ids))
+    deepest: int = DEEPEST
 
     def steps(self, *, after: Place | None, depth: int, wanted: int) -> Iterator[Step]:
         """What comes after a place.
@@ -89,9 +93,10 @@ class Walk:
                         yield step
 
     def _ranked(self, *, after: Place | None, depth: int, first: int) -> Iterator[list[Hit]]:
-        """The ranking, a portion at a time."""
+        """The ranking, a portion at a time, down to the deepest place that is looked at."""
         portion = min(first, MOST_AT_ONCE)
-        while True:
+        while depth < self.deepest:
+            portion = min(portion, self.deepest - depth)
             hits = find(self.state, self.query, limit=portion, allowed=self.allowed, after=after, skip=depth)
             yield hits
             if len(hits) < portion:

@@ -16,13 +16,15 @@ from service.http.resources import OpenResources, Resources
 from service.http.uploads import CLIP_BODY, Clip, received_clip
 from service.jobs.schemas import JobAnswer
 from service.jobs.store import forget_tracks
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 from service.tracks.endpoints import track_detail
 from service.tracks.identity import TrackId
 from service.tracks.labels import LONGEST_LABEL, MOST_LABELS, read_labels, refuse_too_many, with_labels
 from service.tracks.schemas import TrackChange, TrackDetail
 
-# Every call of this router writes: what a caller must be allowed to do stands here, in `dependencies`.
-router = APIRouter(tags=["tracks"], dependencies=[])
+# Every call of this router writes.
+router = APIRouter(tags=["tracks"], dependencies=[requires(Scope.WRITE)])
 
 
 @router.post(
@@ -36,19 +38,23 @@ async def upload_track(
     response: Response,
     resources: OpenResources,
     label: Annotated[
-        list[Annotated[str, Field(max_length=LONGEST_LABEL)]] | None,
-        Query(max_length=MOST_LABELS, description="A label of your own for the track; may be given several times."),
-    ] = None,
+        list[Annotated[str, Field(max_length=LONGEST_LABEL)]],
+        Query(
+            default_factory=list,
+            max_length=MOST_LABELS,
+            description="A label of your own for the track; may be given several times.",
+        ),
+    ],
 ) -> JobAnswer:
     """Bring a file into the catalogue. The answer is a job: its track is searchable once `state` is `done`.
 
     The file is kept with the catalogue. One whose content is in the catalogue already becomes no second track.
     """
-    labels = read_labels(label or [])
+    labels = read_labels(label)
     if (waiting := await run_in_threadpool(resources.catalogue.jobs.count_open)) >= resources.settings.jobs_waiting:
         raise QueueFullError(waiting)
     arrivals = await run_in_threadpool(lambda: resources.store.arrivals)
-    async with received_clip(request, limit_bytes=resources.settings.upload_bytes, folder=arrivals) as clip:
+    async with received_clip(request, limit_bytes=resources.settings.uploaded_track_bytes, folder=arrivals) as clip:
         job = await run_in_threadpool(_enqueue, resources, clip, labels)
     resources.worker.wake()
     response.headers["Location"] = f"/jobs/{job.id}"

@@ -2,21 +2,23 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from starlette.responses import Response, StreamingResponse
 
-from service.http.cursors import read_cursor, write_cursor
+from service.http.cursors import Sealed, read_cursor, write_cursor
 from service.http.entity_tags import is_held
 from service.http.paging import WantedPage
 from service.http.problems import documented, problem_response
 from service.http.refusals import InvalidCursorError
 from service.http.resources import OpenResources, Resources
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 from service.tracks.audio_file import RangeNotSatisfiableError, open_audio, requested_part
 from service.tracks.identity import TrackId, is_track_id
 from service.tracks.schemas import LabelCount, LabelList, TrackDetail, TrackList, TrackSummary
 from service.vocabulary.schemas import heard_tags
 
-router = APIRouter(tags=["tracks"])
+router = APIRouter(tags=["tracks"], dependencies=[requires(Scope.READ)])
 
 # All that decides the order of the list of tracks.
 _QUESTION = {"list": "tracks"}
@@ -30,16 +32,17 @@ _WHOLE_OR_PART: dict[int | str, dict[str, Any]] = {
 @router.get("/tracks", responses=documented("invalid_parameter", "invalid_cursor"))
 def list_tracks(resources: OpenResources, page: WantedPage) -> TrackList:
     """The catalogue, in the order in which tracks were added."""
+    sealed = Sealed(_QUESTION, resources.catalogue.cursor_secret)
     after: str | None = None
     if page.cursor is not None:
-        after = read_cursor(_QUESTION, page.cursor).get("track_id")
+        after = read_cursor(sealed, page.cursor).get("track_id")
         if not (isinstance(after, str) and is_track_id(after)):
             raise InvalidCursorError("the cursor is damaged; begin again without one")
     tracks = resources.catalogue.list_tracks(limit=page.limit + 1, after=after)
     shown = tracks[: page.limit]
     return TrackList(
         items=[TrackSummary.of(track) for track in shown],
-        next_cursor=write_cursor(_QUESTION, {"track_id": shown[-1].id}) if len(tracks) > page.limit else None,
+        next_cursor=write_cursor(sealed, {"track_id": shown[-1].id}) if len(tracks) > page.limit else None,
     )
 
 
@@ -77,15 +80,18 @@ def track_detail(resources: Resources, track_id: str) -> TrackDetail:
     },
 )
 def get_audio(
+    *,
     track_id: TrackId,
     resources: OpenResources,
     range_header: Annotated[str | None, Header(alias="Range", description="Such as `bytes=0-1023`.")] = None,
     if_range: Annotated[str | None, Header(alias="If-Range")] = None,
     if_none_match: Annotated[str | None, Header(alias="If-None-Match")] = None,
+    until: Annotated[str | None, Query(description="Of an address that a playlist gave.")] = None,  # noqa: ARG001
+    seal: Annotated[str | None, Query(description="Likewise: it plays this track without a key.")] = None,  # noqa: ARG001
 ) -> Response:
     """The track's sound, as its file has it."""
     audio = open_audio(resources.catalogue.track(track_id))
-    headers = {"Accept-Ranges": "bytes", "ETag": audio.etag, "X-Content-Type-Options": "nosniff"}
+    headers = {"Accept-Ranges": "bytes", "ETag": audio.etag}
     if is_held(audio.etag, if_none_match):
         audio.file.close()
         return Response(status_code=304, headers=headers)

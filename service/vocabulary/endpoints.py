@@ -9,6 +9,8 @@ from service.http.problems import UPLOAD, documented
 from service.http.refusals import TrackNotEmbeddedError
 from service.http.resources import OpenResources, Resources
 from service.http.uploads import CLIP_BODY, received_clip
+from service.safety.api_keys import Scope
+from service.safety.callers import requires
 from service.tracks.identity import TrackId
 from service.vocabulary.clip_tags import ClipTags
 from service.vocabulary.schemas import (
@@ -22,7 +24,7 @@ from service.vocabulary.schemas import (
 )
 from service.vocabulary.selection import TagSelection, WantedTags
 
-router = APIRouter(tags=["vocabulary"])
+router = APIRouter(tags=["vocabulary"], dependencies=[requires(Scope.READ)])
 
 SELECTION = ("invalid_parameter", "unknown_dimension")
 WithExcerpts = Annotated[bool, Query(alias="excerpts", description="Tell what is heard in each excerpt as well.")]

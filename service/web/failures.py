@@ -9,6 +9,7 @@ ADVICE: Mapping[str, str] = {
     "too_short": "Less than half a second. Leave them.",
     "silent": "There is nothing to hear. If you hear something, the volume is far below what any player shows.",
     "too_large": "Larger than is read. Raise FACET_TRACK_BYTES or FACET_DECODE_MEMORY_BYTES and ingest again.",
+    "too_long": "Longer than may be uploaded. Ingest them from a folder, or raise FACET_UPLOADED_TRACK_SECONDS.",
     "timed_out": "The decoder gave nothing for too long. On a slow disk, raise FACET_DECODE_SECONDS and ingest again.",
     "decoder_crashed": "The file takes the decoder down. Convert it to another format.",
     "not_found": "They were gone when it was their turn, or are links to nowhere. Nothing is to be done.",

@@ -1,14 +1,27 @@
 """What the page's own calls answer."""
 
-from pydantic import BaseModel, Field
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.http.paging import LONGEST_TEXT
 from service.tracks.schemas import TrackSummary
+
+LONGEST_PLAYLIST = 1000
 
 
 class NamedTracks(BaseModel):
     """Tracks by name, in the order in which they were added."""
 
     items: list[TrackSummary]
+
+
+class WantedPlaylist(BaseModel):
+    """Which tracks are to be in a playlist."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    track_ids: list[Annotated[str, Field(max_length=LONGEST_TEXT)]] = Field(max_length=LONGEST_PLAYLIST)
 
 
 class Failures(BaseModel):

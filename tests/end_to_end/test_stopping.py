@@ -20,7 +20,7 @@ SOUND = encoded(tune(np.random.default_rng(3)))
 PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
 BODY = PART + SOUND + b"\r\n--b--\r\n"
 HEAD = (
-    "POST /similar HTTP/1.1\r\nHost: facet\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+    "POST /similar HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
     f"Content-Length: {len(BODY)}\r\n\r\n"
 ).encode()
 STOP_SECONDS = 3

@@ -160,6 +160,40 @@ def test_a_child_that_is_killed_while_idle_costs_nothing(song: Path) -> None:
         assert only_child(decoder) != first
 
 
+def test_a_file_longer_than_allowed_is_refused_and_its_child_kept(song: Path) -> None:
+    with Decoder(DecodeLimits(audio_seconds=119)) as decoder:
+        for plan in (FEW, EVERY):
+            assert code_of(decoder, song, plan) is AudioErrorCode.TOO_LONG
+        child = only_child(decoder)
+    with Decoder(DecodeLimits(audio_seconds=120)) as decoder:
+        assert len(decode(decoder, song)[0]) == 3
+        assert only_child(decoder) != child
+
+
+def test_a_file_that_does_not_say_how_long_it_is_is_refused_once_it_is_known(song: Path, tmp_path: Path) -> None:
+    content = bytearray(song.read_bytes())
+    # STREAMINFO's number of samples: 36 bits, 0 for unknown.
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    (tmp_path / "endless.flac").write_bytes(content)
+    with Decoder(DecodeLimits(audio_seconds=60)) as decoder:
+        for plan in (FEW, EVERY):
+            assert code_of(decoder, tmp_path / "endless.flac", plan) is AudioErrorCode.TOO_LONG
+    with Decoder(DecodeLimits(audio_seconds=121)) as decoder:
+        assert len(decode(decoder, tmp_path / "endless.flac", EVERY)[0]) == 120
+
+
+def test_a_file_that_takes_too_long_on_the_whole_is_given_up(song: Path) -> None:
+    with Decoder(DecodeLimits(seconds=60, whole_seconds=5)) as decoder:
+        decode(decoder, song)
+        began = time.monotonic()
+        error = interrupt(decoder, song, signal.SIGSTOP)
+        assert str(error) == "song.flac: the decoder took 5 s, and was ended"
+        assert time.monotonic() - began < 15
+    with Decoder(DecodeLimits(whole_seconds=1e-6)) as decoder:
+        assert code_of(decoder, song) is AudioErrorCode.TIMED_OUT
+
+
 def test_a_child_that_hangs_is_ended_in_time(song: Path) -> None:
     with Decoder(DecodeLimits(seconds=0.5)) as decoder:
         decode(decoder, song)

@@ -182,6 +182,12 @@ def test_a_model_that_is_to_take_over_is_told_with_how_far_it_is(opened: Opened)
     assert page.locator("#about table").count() >= 2  # the card of the one that answers
 
 
+def test_the_documentation_of_the_calls_can_be_read_under_its_policy(opened: Opened) -> None:
+    page = opened("/docs")
+    expect(page.locator(".opblock").first).to_be_visible()
+    assert page.locator(".opblock").count() > 25
+
+
 def test_the_card_and_the_failures_are_told(opened: Opened) -> None:
     page = opened("/?view=about")
     expect(page.locator("#about")).to_contain_text("not_audio")

@@ -42,7 +42,9 @@ def filled_dir(tmp_path_factory: pytest.TempPathFactory, tiny_bundle: Path, musi
 @pytest.fixture
 def settings(filled_dir: Path, tiny_bundle: Path, tmp_path: Path) -> Settings:
     shutil.copytree(filled_dir, tmp_path / "data")
-    return Settings(data_dir=tmp_path / "data", model=tiny_bundle, threads=1, upload_bytes=2**20)
+    return Settings(
+        data_dir=tmp_path / "data", model=tiny_bundle, threads=1, upload_bytes=2**20, uploaded_track_bytes=2**20
+    )
 
 
 @pytest.fixture
@@ -55,7 +57,9 @@ def service(settings: Settings) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def shared(filled_dir: Path, tiny_bundle: Path) -> Iterator[Service]:
     """One application for all tests that only ask."""
-    settings = Settings(data_dir=filled_dir, model=tiny_bundle, threads=1, upload_bytes=2**20)
+    settings = Settings(
+        data_dir=filled_dir, model=tiny_bundle, threads=1, upload_bytes=2**20, uploaded_track_bytes=2**20
+    )
     with running_service(settings) as running:
         yield running
 

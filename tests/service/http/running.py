@@ -3,7 +3,7 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -58,6 +58,17 @@ class Service:
             assert time.monotonic() < deadline, "the tracks never became searchable"
             time.sleep(0.02)
 
+    def forget_cookies(self) -> None:
+        """Be another client."""
+        self._client.cookies.clear()
+
+    def until(self, holds: Callable[[], bool], *, seconds: float = 20) -> None:
+        """Wait for something to be so."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
     def finished(self, job_id: str, *, seconds: float = 90) -> dict[str, Any]:
         """A job, once it is done or has failed."""
         deadline = time.monotonic() + seconds
@@ -87,7 +98,7 @@ def running_service(settings: Settings, *, patience_seconds: float | None = 10.0
     app = create_app(settings)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(app.router.lifespan_context(app)):
         client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://facet"
+            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://localhost"
         )
         service = Service(portal, client, settings)
         if patience_seconds is not None:

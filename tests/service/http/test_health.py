@@ -73,7 +73,7 @@ def test_an_empty_catalogue_is_ready_and_answers_with_nothing(settings: Settings
     empty = settings.model_copy(update={"data_dir": tmp_path / "empty"})
     Catalogue.open(empty.catalogue_url, create=True).close()
     with running_service(empty) as service:
-        assert service.get("/search?tag=rock").json() == {"items": [], "next_cursor": None}
+        assert service.get("/search?tag=rock").json() == {"items": [], "next_cursor": None, "ended_at_depth": None}
         assert service.get("/tracks").json() == {"items": [], "next_cursor": None}
 
 

@@ -412,6 +412,13 @@ def test_every_problem_is_documented_where_it_can_happen(shared: Service) -> Non
     assert documented == set(KINDS) - {"not_found", "method_not_allowed", "malformed_request"}
 
 
+def test_every_part_that_the_document_refers_to_is_in_it(shared: Service) -> None:
+    document = shared.get("/openapi.json").json()
+    referred_to = re.findall(r'"#/components/schemas/(\w+)"', shared.get("/openapi.json").text)
+    assert referred_to
+    assert set(referred_to) <= set(document["components"]["schemas"])
+
+
 def test_the_documentation_loads_nothing_from_another_host(shared: Service) -> None:
     page = shared.get("/docs").text
     assert "swagger-ui-bundle.js" in page

@@ -393,8 +393,8 @@ def test_the_other_calls_are_special_cases(asked: Service, world: World, library
     ]
     for special, question in cases:
         general = ask(asked, question, limit=10)
-        assert {key: general[key] for key in ("items", "next_cursor")} == special.json()
-        assert set(special.json()) == {"items", "next_cursor"}
+        assert {key: general[key] for key in ("items", "next_cursor", "ended_at_depth")} == special.json()
+        assert set(special.json()) == {"items", "next_cursor", "ended_at_depth"}
 
 
 def test_a_clip_is_heard_once_and_named_as_often_as_wanted(asked: Service, library: Path) -> None:

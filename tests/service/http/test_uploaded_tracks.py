@@ -102,6 +102,21 @@ def test_what_is_ingested_already_is_not_kept_twice(service: Service, music: Pat
     assert stored(service) == []
 
 
+def test_a_track_may_be_longer_and_larger_than_a_clip_within_limits_of_its_own(settings: Settings) -> None:
+    limits = {"upload_seconds": 2.0, "upload_bytes": len(SOUND) // 2, "uploaded_track_bytes": 2 * len(SOUND)}
+    with running_service(settings.model_copy(update={**limits, "uploaded_track_seconds": 3.5})) as service:
+        assert service.post_clip("/tags", SOUND).json()["code"] == "upload_too_large"
+        assert finished(service, upload(service))["state"] == "done"
+        longer = encoded(tune(np.random.default_rng(78), seconds=4))
+        failed = finished(service, upload(service, longer))
+        assert (failed["state"], failed["code"]) == ("failed", "too_long")
+        assert service.post_clip("/tracks", longer * 2).json()["code"] == "upload_too_large"
+        (file,) = stored(service)
+        assert file.read_bytes() == SOUND
+    with running_service(settings.model_copy(update={"upload_seconds": 2.0})) as service:
+        assert service.post_clip("/tags", SOUND).json()["code"] == "too_long"
+
+
 def test_an_upload_takes_the_place_of_a_file_that_is_lost(service: Service, tmp_path: Path) -> None:
     file = tmp_path / "Lost song.wav"
     file.write_bytes(SOUND)

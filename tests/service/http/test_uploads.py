@@ -1,6 +1,7 @@
 """Clips come and go: nothing of them stays, their names mean nothing, and the same clip is heard once."""
 
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from service import clips
-from service.http import uploads
+from service.http import arriving, uploads
 from service.settings import Settings
 from tests.service.http.running import Service, encoded, running_service, tune
 
@@ -105,7 +106,7 @@ def test_a_clip_in_any_number_of_pieces_is_the_same_clip(shared: Service, monkey
 
 
 def test_a_client_that_stops_sending_is_told(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "STALLED_AFTER_SECONDS", 0.05)
+    monkeypatch.setattr(arriving, "STALLED_AFTER_SECONDS", 0.05)
 
     async def stalled() -> AsyncIterator[bytes]:
         yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -115,6 +116,56 @@ def test_a_client_that_stops_sending_is_told(shared: Service, monkeypatch: pytes
         "POST", "/similar", content=stalled(), headers={"content-type": "multipart/form-data; boundary=b"}
     )
     assert (answer.json()["code"], answer.status_code) == ("upload_stalled", 408)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "head"),
+    [
+        (
+            "/similar",
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n',
+        ),
+        ("/query", "application/json", b"{"),
+    ],
+)
+def test_a_client_that_trickles_a_body_is_given_up(
+    shared: Service, monkeypatch: pytest.MonkeyPatch, address: str, kind: str, head: bytes
+) -> None:
+    monkeypatch.setattr(arriving, "GRACE_SECONDS", 0.2)
+    sent = 0
+
+    async def trickling() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield head
+        for _ in range(1000):
+            await anyio.sleep(0.02)
+            sent += 1
+            yield b" "
+
+    began = time.monotonic()
+    answer = shared.request("POST", address, content=trickling(), headers={"content-type": kind})
+    assert (answer.json()["code"], answer.status_code) == ("upload_stalled", 408)
+    assert "at least 8192 a second" in answer.json()["detail"]
+    assert time.monotonic() - began < 5
+    assert 0 < sent < 100
+
+
+def test_a_slow_client_that_keeps_to_the_rate_is_waited_for(shared: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(arriving, "SLOWEST_BYTES_PER_SECOND", 100)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = head + SOUND + b"\r\n--b--\r\n"
+
+    async def slow() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), 5000):
+            await anyio.sleep(0.1)
+            yield body[start : start + 5000]
+
+    began = time.monotonic()
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    assert shared.request("POST", "/tags", content=slow(), headers=headers).status_code == 200
+    assert time.monotonic() - began > 0.5
 
 
 @pytest.fixture
@@ -131,7 +182,7 @@ def test_who_would_wait_too_long_is_sent_away(crowded: Service) -> None:
     with ThreadPoolExecutor(12) as executor:
         answers = list(executor.map(lambda clip: crowded.post_clip("/tags", clip), distinct))
     codes = {answer.status_code: answer for answer in answers}
-    assert set(codes) == {200, 503}
-    assert codes[503].json()["code"] == "too_busy"
-    assert int(codes[503].headers["retry-after"]) > 0
+    assert set(codes) == {200, 429}
+    assert codes[429].json()["code"] == "too_busy"
+    assert int(codes[429].headers["retry-after"]) > 0
     assert crowded.post_clip("/tags", SOUND).status_code == 200

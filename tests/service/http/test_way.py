@@ -111,7 +111,7 @@ def test_any_answer_is_a_playlist_of_addresses_that_play(
         ]
         for line, item in zip(rest[::2], plain["items"], strict=True):
             assert line == f"#EXTINF:{round(item['track']['duration_seconds'])},{item['track']['title']}"
-        assert all(each.startswith("http://facet/tracks/") for each in addresses)
+        assert all(each.startswith("http://localhost/tracks/") for each in addresses)
         assert shared.get(addresses[0]).status_code == 200
         assert str(music) not in answer.text
 

@@ -1,6 +1,6 @@
 // What the model is, and how the catalogue stands.
 
-import { get, whenBack } from "./api.js";
+import { get, signOut, whenBack } from "./api.js";
 import { byId, element, notice } from "./dom.js";
 import { rendered } from "./markdown.js";
 
@@ -29,7 +29,7 @@ function takeover(next) {
 export async function showAbout() {
   box.setAttribute("aria-busy", "true");
   try {
-    const [state, model] = await Promise.all([get("/catalogue"), get("/model")]);
+    const [state, model, session] = await Promise.all([get("/catalogue"), get("/model"), get("/session")]);
     const failed = state.failures.reduce((sum, each) => sum + each.files, 0);
     box.replaceChildren(
       element("h1", { class: "unseen" }, "About this Facet"),
@@ -38,7 +38,9 @@ export async function showAbout() {
           figure(failed, "files that failed")),
         failures(state),
         element("p", { class: "quiet" }, "Nothing leaves this machine. Every call of the service: ",
-          element("a", { href: "/docs" }, "/docs"), ".")),
+          element("a", { href: "/docs" }, "/docs"), "."),
+        session.is_signed_in && element("button", { type: "button", class: "button small",
+          onclick: () => signOut().then(() => location.reload()) }, "Sign out")),
       element("section", { "aria-label": "The model" },
         ...(model.next ? [takeover(model.next)] : []),
         ...(model.answering.card ? rendered(model.answering.card)

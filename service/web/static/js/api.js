@@ -57,6 +57,7 @@ async function answered(path, options) {
     lost();
     throw new Offline();
   }
+  if (answer.status === 401) import("./key.js").then((key) => key.askForKey());
   if (!answer.ok) throw new Problem(await answer.json().catch(() => ({})), answer.status);
   return answer;
 }
@@ -69,10 +70,15 @@ export async function getMapPart(path) {
   return { bytes: await answer.arrayBuffer(), version: answer.headers.get("Facet-Map-Version") };
 }
 
-export const ask = async (path, question, signal) =>
-  (await answered(path, {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(question), signal,
-  })).json();
+const asked = (path, question, signal) => answered(path, {
+  method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(question), signal,
+});
+
+export const ask = async (path, question, signal) => (await asked(path, question, signal)).json();
+export const askForBlob = async (path, question) => (await asked(path, question)).blob();
+
+/** Ends this browser's session. */
+export const signOut = () => answered("/session", { method: "DELETE" });
 
 /** Sends a clip to be heard. */
 export async function sendClip(blob) {

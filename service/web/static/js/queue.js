@@ -1,6 +1,7 @@
 // The playlist: what is to be played one after another, to download as M3U.
 
-import { byId, clock, element, keepingFocus } from "./dom.js";
+import { askForBlob } from "./api.js";
+import { byId, clock, element, keepingFocus, notice } from "./dom.js";
 import { follow, play } from "./player.js";
 
 const box = byId("queue");
@@ -13,18 +14,16 @@ export function enqueue(more) {
   show();
 }
 
-/** The playlist as text, with addresses of this service: any player that reaches it can play it. */
-function asM3u(list) {
-  const plain = (text) => text.replace(/[\r\n]+/g, " ");
-  const lines = list.flatMap((track) => [
-    `#EXTINF:${Math.round(track.duration_seconds)},${plain([track.artist, track.title].filter(Boolean).join(" - "))}`,
-    new URL(`/tracks/${track.id}/audio`, location.href).href,
-  ]);
-  return ["#EXTM3U", ...lines, ""].join("\n");
-}
-
-export function download(list, name) {
-  const address = URL.createObjectURL(new Blob([asM3u(list)], { type: "audio/x-mpegurl" }));
+/** Saves the playlist. The service makes it, with addresses that any player which reaches it can play. */
+export async function download(list, name) {
+  let address;
+  try {
+    address = URL.createObjectURL(await askForBlob("/playlist", { track_ids: list.map((track) => track.id) }));
+  } catch (error) {
+    open(true);
+    box.append(notice(error.title || "Error", error.message, { bad: true }));
+    return;
+  }
   const link = element("a", { href: address, download: name });
   document.body.append(link);
   link.click();
