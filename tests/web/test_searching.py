@@ -149,7 +149,7 @@ def test_a_newcomer_asks_for_the_same_instruments_in_another_mood_in_two_steps(o
     rest = [shares_of(page, name) for name in ("genre", "instrument", "era")]
     sums = [sum(each) for each in zip(*rest, strict=True)]
     assert sums[0] > sum(sums) / len(sums)
-    # What was asked for is what is found, by the samples' labels; by chance one row in six would be right. Genre and era
+    # What was asked for is what is found, by the samples' labels; by chance a row in six would be right. Genre and era
     # still count, and three pieces are the same in all but mood and decade.
     with (SAMPLES / "manifest.csv").open(newline="") as file:
         labels = {row["title"]: row for row in csv.DictReader(file)}
