@@ -45,13 +45,11 @@ def test_the_first_taggers_words_are_told_as_by_its_own_bundle(shipped: ModelBun
     names = [tag.name for tag in shipped.tags]
     exact = 0
     for column, tag in enumerate(tagger.tags):
-        told = found[:, names.index(tag.name)]
+        # Those that have a calibration are words of rendered music, too, which has a say in them.
         if shipped.tags[names.index(tag.name)].calibration is None:
-            np.testing.assert_allclose(told, expected[:, column], atol=2e-3)
+            np.testing.assert_allclose(found[:, names.index(tag.name)], expected[:, column], atol=2e-3)
             exact += 1
-        # A calibration stretches and shifts, and keeps the order.
-        assert (np.argsort(told) == np.argsort(expected[:, column])).all()
-    assert exact >= 30
+    assert exact == 32
 
 
 def test_threads_change_nothing(shipped: ModelBundle, excerpts: np.ndarray) -> None:
