@@ -49,7 +49,7 @@ def test_the_first_taggers_words_are_told_as_by_its_own_bundle(shipped: ModelBun
         if shipped.tags[names.index(tag.name)].calibration is None:
             np.testing.assert_allclose(found[:, names.index(tag.name)], expected[:, column], atol=2e-3)
             exact += 1
-    assert exact == 32
+    assert exact == 31
 
 
 def test_threads_change_nothing(shipped: ModelBundle, excerpts: np.ndarray) -> None:
