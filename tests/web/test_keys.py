@@ -15,6 +15,8 @@ from service.settings import Settings
 from tests.web.conftest import ROOT, served
 
 Opened = Callable[..., Page]
+# Before the first of them, samples are ingested, backed up and restored.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
