@@ -12,9 +12,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from service.settings import Settings
-from tests.web.conftest import ROOT, served
+from tests.web.conftest import ROOT, WAIT_MS, served
 
 Opened = Callable[..., Page]
+# Before the first of them, samples are ingested, backed up and restored.
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +49,22 @@ def page(opened: Opened, keyed: tuple[str, str]) -> Page:
 
 
 def sign_in(page: Page, key: str) -> None:
-    expect(page.get_by_label("API key")).to_be_focused()
+    expect(page.get_by_label("API key")).to_be_focused(timeout=WAIT_MS)
     page.keyboard.type(key)
     page.keyboard.press("Enter")
 
 
 def test_a_key_is_asked_for_and_all_is_as_it_was_asked(page: Page, keyed: tuple[str, str]) -> None:
     dialog = page.get_by_role("dialog", name="This Facet asks for a key")
-    expect(dialog).to_be_visible()
+    expect(dialog).to_be_visible(timeout=WAIT_MS)
     assert Axe().run(page).response["violations"] == []
     sign_in(page, "facet_nonsense")
     expect(dialog.get_by_role("alert")).to_contain_text("that is no API key")
     sign_in(page, "☃")
     expect(dialog.get_by_role("alert")).to_contain_text("no API key")
     sign_in(page, keyed[1])
-    expect(dialog).to_be_hidden()
-    expect(page.locator("#rows .row[data-track]").first).to_be_visible()
+    expect(dialog).to_be_hidden(timeout=WAIT_MS)
+    expect(page.locator("#rows .row[data-track]").first).to_be_visible(timeout=WAIT_MS)
     assert page.url.endswith("/?with=electronic")
     # It is kept where no script can read it.
     assert page.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})") == "{}"
@@ -75,12 +77,12 @@ def test_signing_out_asks_for_the_key_again(page: Page, keyed: tuple[str, str]) 
     page.goto(f"{keyed[0]}/?view=about")
     sign_in(page, keyed[1])
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=WAIT_MS)
 
 
 def test_a_playlist_plays_without_the_key(page: Page, keyed: tuple[str, str]) -> None:
     sign_in(page, keyed[1])
-    expect(page.locator("#rows .row[data-track]").first).to_be_visible()
+    expect(page.locator("#rows .row[data-track]").first).to_be_visible(timeout=WAIT_MS)
     page.locator("#rows .row[data-track]").first.locator(".enqueue").click()
     page.click("#queue-open")
     with page.expect_download() as saved:
