@@ -3,6 +3,7 @@
 `facet serve` asks before it listens.
 """
 
+import shlex
 from datetime import UTC, datetime
 
 from service.safety.addresses import is_loopback
@@ -33,9 +34,12 @@ def refuse_to_be_open(settings: Settings) -> None:
     finally:
         store.close()
     if not has_key:
+        # The demonstration has a catalogue of its own, which a plain command would not look at.
+        elsewhere = settings.data_dir != Settings().data_dir
+        where = f"FACET_DATA_DIR={shlex.quote(str(settings.data_dir))} " if elsewhere else ""
         raise OpenToStrangersError(
             f"{settings.host} can be reached from other machines, and there is no API key: whoever reaches it could "
-            "search the catalogue, hear its music and change it. Run `facet keys create NAME --scope write`, "
+            f"search the catalogue, hear its music and change it. Run `{where}facet keys create NAME --scope write`, "
             "or listen on 127.0.0.1; docs/settings.md#who-may-ask says how to do without keys"
         )
 
