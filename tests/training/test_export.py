@@ -232,10 +232,14 @@ def test_parts_that_do_not_fit_leave_the_old_bundle_in_place(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_the_notice_names_every_pretrained_source() -> None:
+def test_the_notice_names_every_pretrained_source_and_what_derives_from_it() -> None:
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
-    manifest = json.loads((SHIPPED / "bundle.json").read_text(encoding="utf-8"))
-    weights = manifest["provenance"][0]
-    assert weights["source"].split(",")[0] == "PyPI musicnn 0.1.0"
+    for folder in sorted((ROOT / "models").iterdir()):
+        manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+        for weights in (entry for entry in manifest["provenance"] if "weights" in entry["what"]):
+            assert weights["source"].split(",")[0] == "PyPI musicnn 0.1.0"
+            assert f"Licence:  {weights['licence']}" in notice
+        assert f"models/{folder.name}/encoder.onnx and proxies.npy, derived" in notice
     assert "musicnn 0.1.0" in notice
-    assert f"Licence:  {weights['licence']}" in notice
+    for file in sorted(PRETRAINED.glob("*.safetensors")):
+        assert f"training/backbones/pretrained/{file.name}" in notice
