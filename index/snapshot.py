@@ -27,9 +27,10 @@ from index.faiss_index import FaissIndex, Sizes
 from index.subspaces import Subspaces, Vectors
 
 FORMAT = 1
-# A folder half-written for this long belongs to a writer that died.
+# A folder half-written, or half-deleted, for this long belongs to a process that died.
 ABANDONED_AFTER_SECONDS = 3600.0
 _PREFIX = "snapshot-"
+# What is being written, or deleted.
 _PARTIAL_PREFIX = ".partial-"
 
 
@@ -244,11 +245,22 @@ def list_snapshots(root: Path) -> list[Path]:
 def prune_snapshots(root: Path, *, keep: int = 2) -> None:
     """Delete all but the newest `keep` snapshots. A process that has one open keeps it until it closes it."""
     for path in list_snapshots(root)[keep:]:
-        shutil.rmtree(path, ignore_errors=True)
+        delete_snapshot(path)
+
+
+def delete_snapshot(path: Path) -> None:
+    """Delete a snapshot as it was published, in one step: a process that dies amid it leaves nothing half-visible.
+
+    Nothing happens if it is gone already, or cannot be deleted.
+    """
+    deleted = path.with_name(f"{_PARTIAL_PREFIX}{secrets.token_hex(8)}")
+    with suppress(OSError):
+        path.rename(deleted)
+        shutil.rmtree(deleted, ignore_errors=True)
 
 
 def remove_abandoned(root: Path) -> None:
-    """Delete what writers left that died before they published."""
+    """Delete what processes left that died before they had published a snapshot, or deleted one."""
     for path in root.glob(f"{_PARTIAL_PREFIX}*"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS:

@@ -1,8 +1,10 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from index.snapshot import (
     ABANDONED_AFTER_SECONDS,
     SnapshotCorruptedError,
     SnapshotMismatchError,
+    delete_snapshot,
     list_snapshots,
     open_snapshot,
     prune_snapshots,
@@ -126,6 +129,23 @@ def test_the_newest_comes_first_and_older_ones_are_pruned(tmp_path):
     assert list_snapshots(tmp_path) == [paths[2], paths[1], paths[0], paths[3]]
     prune_snapshots(tmp_path, keep=2)
     assert list_snapshots(tmp_path) == [paths[2], paths[1]]
+
+
+def test_a_deletion_that_a_kill_interrupts_leaves_nothing_that_passes_for_a_snapshot(tmp_path, monkeypatch):
+    old, new = (publish(tmp_path, n=2, revision=revision)[0] for revision in (1, 2))
+
+    def killed_amid_it(path: Path, **_: object) -> None:
+        (path / "manifest.json").unlink()
+
+    monkeypatch.setattr(shutil, "rmtree", killed_amid_it)
+    prune_snapshots(tmp_path, keep=1)
+    monkeypatch.undo()
+    assert list_snapshots(tmp_path) == [new]
+    (left,) = tmp_path.glob(".partial-*")
+    os.utime(left, (0, time.time() - ABANDONED_AFTER_SECONDS - 1))
+    delete_snapshot(old)
+    publish(tmp_path, n=1, revision=3)
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_an_open_snapshot_outlives_its_files(tmp_path):
