@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -75,7 +76,9 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "track_ids.npy", "vectors.npy", "subspace-1.faiss", "joint.faiss"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "manifest.sha256", "track_ids.npy", "vectors.npy", "subspace-1.faiss", "joint.faiss"]
+)
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_any_damage_is_noticed(tmp_path, name, damage):
     path, _, _ = publish(tmp_path)
@@ -94,6 +97,26 @@ def test_any_damage_is_noticed(tmp_path, name, damage):
         open_snapshot(path, encoder_id="abc", subspaces=ODD)
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256"])
+def test_any_flipped_bit_of_a_manifest_is_damage_and_no_other_bundle_or_revision(tmp_path, name):
+    path, _, _ = publish(tmp_path, n=2)
+    content = (path / name).read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (path / name).write_bytes(flipped)
+        with pytest.raises(SnapshotCorruptedError):
+            verify_snapshot(path)
+    (path / name).write_bytes(content)
+    verify_snapshot(path)
+
+
+def test_the_manifest_s_sum_is_what_other_programs_compute(tmp_path):
+    path, _, _ = publish(tmp_path)
+    expected = hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    assert (path / "manifest.sha256").read_text() == f"{expected}  manifest.json\n"
+
+
 def test_another_bundles_snapshot_is_refused(tmp_path):
     path, _, _ = publish(tmp_path)
     with pytest.raises(SnapshotMismatchError, match="encoder abc"):
@@ -106,6 +129,8 @@ def test_a_later_format_is_refused_by_name(tmp_path):
     path, _, _ = publish(tmp_path)
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    changed = hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    (path / "manifest.sha256").write_text(f"{changed}  manifest.json\n")
     with pytest.raises(SnapshotMismatchError, match="format 2, this version reads 1"):
         verify_snapshot(path)
 
