@@ -51,6 +51,7 @@ PROOFS: Mapping[str, Proof] = {
     "openapi": Proof("the OpenAPI document, by schemathesis with all its checks", "examples a call", 100, 3),
     "capacity": Proof("twice as many questions as it can answer: refused with a code, the rest answered", "s", 300, 5),
     "limits": Proof("one caller past its share: refused with 429, the others served as before", "s", 60, 8),
+    "migration": Proof("the steps of a large catalogue: memory, kills, nothing lost", "tracks", 100_000, 500),
     "backups": Proof("backup and restore of a large catalogue: time and memory", "tracks", 100_000, 500),
 }
 
