@@ -141,6 +141,16 @@ def memory_bytes(process_id: int) -> int:
     return int(fields["VmRSS"].split()[0]) * 1024
 
 
+def processor_seconds(process_id: int) -> float:
+    """What a process has had of a core so far; 0 where the system does not say."""
+    status = Path(f"/proc/{process_id}/stat")
+    if not status.exists():
+        return 0.0
+    # Behind the name, which may hold anything: the 14th and 15th fields of all are its own time and the kernel's.
+    fields = status.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _address(process: subprocess.Popen[str], log: Path) -> str:
     assert process.stdout is not None
     for line in process.stdout:
