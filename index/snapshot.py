@@ -3,9 +3,9 @@
 `live` writes one when it compacts and opens the newest when it starts. A snapshot is a cache of the catalogue: deleting
 every one of them loses nothing.
 
-A snapshot is a folder `snapshot-<revision>-<random>/` with `manifest.json`, `track_ids.npy` (sorted, so that a track's
-position is found by bisection), `vectors.npy` (for the exact re-rank) and one `.faiss` file per sub-space and one for
-the joint space.
+A snapshot is a folder `snapshot-<revision>-<random>/` with `manifest.json`, `manifest.sha256` (as `sha256sum -c` reads
+it), `track_ids.npy` (sorted, so that a track's position is found by bisection), `vectors.npy` (for the exact re-rank)
+and one `.faiss` file per sub-space and one for the joint space.
 """
 
 import hashlib
@@ -27,9 +27,12 @@ from index.faiss_index import FaissIndex, Sizes
 from index.subspaces import Subspaces, Vectors
 
 FORMAT = 1
-# A folder half-written for this long belongs to a writer that died.
+# A folder half-written, or half-deleted, for this long belongs to a process that died.
 ABANDONED_AFTER_SECONDS = 3600.0
 _PREFIX = "snapshot-"
+_MANIFEST = "manifest.json"
+_MANIFEST_SUM = "manifest.sha256"
+# What is being written, or deleted.
 _PARTIAL_PREFIX = ".partial-"
 
 
@@ -54,7 +57,7 @@ class SnapshotManifest(BaseModel):
         revision: The catalogue's revision up to which every change is included.
         tracks: Number of vectors.
         dimensions: Sub-space names, in column order.
-        sha256: Checksum of every other file in the folder, by name.
+        sha256: Checksum of every file in the folder but the manifest's own two, by name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -170,7 +173,8 @@ def publish_snapshot(
             dimensions=subspaces.names,
             sha256={path.name: _sha256(path) for path in sorted(partial.iterdir())},
         )
-        (partial / "manifest.json").write_text(manifest.model_dump_json(indent=2) + "\n")
+        (partial / _MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        (partial / _MANIFEST_SUM).write_text(_sum_line(partial / _MANIFEST))
         for path in partial.iterdir():
             sync(path)
         sync(partial)
@@ -217,7 +221,12 @@ def verify_snapshot(path: Path) -> SnapshotManifest:
         SnapshotMismatchError: If the format is one this version does not read.
     """
     try:
-        text = (path / "manifest.json").read_text()
+        text = (path / _MANIFEST).read_text()
+        # First of all: a damaged manifest may name another format, bundle or revision, and be taken at its word.
+        if (path / _MANIFEST_SUM).read_text() != _sum_line(path / _MANIFEST):
+            raise SnapshotCorruptedError(
+                f"{path}: {_MANIFEST} is not what {_MANIFEST_SUM} says; run `facet index rebuild`"
+            )
         found_format = json.loads(text).get("format")
         if found_format != FORMAT:
             raise SnapshotMismatchError(f"{path}: format {found_format}, this version reads {FORMAT}")
@@ -244,11 +253,22 @@ def list_snapshots(root: Path) -> list[Path]:
 def prune_snapshots(root: Path, *, keep: int = 2) -> None:
     """Delete all but the newest `keep` snapshots. A process that has one open keeps it until it closes it."""
     for path in list_snapshots(root)[keep:]:
-        shutil.rmtree(path, ignore_errors=True)
+        delete_snapshot(path)
+
+
+def delete_snapshot(path: Path) -> None:
+    """Delete a snapshot as it was published, in one step: a process that dies amid it leaves nothing half-visible.
+
+    Nothing happens if it is gone already, or cannot be deleted.
+    """
+    deleted = path.with_name(f"{_PARTIAL_PREFIX}{secrets.token_hex(8)}")
+    with suppress(OSError):
+        path.rename(deleted)
+        shutil.rmtree(deleted, ignore_errors=True)
 
 
 def remove_abandoned(root: Path) -> None:
-    """Delete what writers left that died before they published."""
+    """Delete what processes left that died before they had published a snapshot, or deleted one."""
     for path in root.glob(f"{_PARTIAL_PREFIX}*"):
         with suppress(FileNotFoundError):
             if time.time() - path.stat().st_mtime > ABANDONED_AFTER_SECONDS:
@@ -258,6 +278,10 @@ def remove_abandoned(root: Path) -> None:
 def _subspace_file(number: int) -> str:
     """By number, since a dimension of one's own may have a name that no file can bear."""
     return f"subspace-{number}.faiss"
+
+
+def _sum_line(path: Path) -> str:
+    return f"{_sha256(path)}  {path.name}\n"
 
 
 def _sha256(path: Path) -> str:

@@ -1,14 +1,16 @@
-"""kill -9 at random moments of ingest, compaction, publish, migration, backup and restore; SQLite.
+"""kill -9 at random moments of ingest, compaction, publish, migration, backup, restore, uploads, a change of model.
 
-After every kill, what is there is what was committed: no track is lost or there twice, no snapshot, migration, backup
-or restore is half there. In the end each is done to its end, and the result is that of one that was never killed. The
-tests do the same to ingest and restore on PostgreSQL, and `benchmarks.migrations` to migrations of either.
+All on SQLite. After every kill, what is there is what was committed: no track is lost or there twice, no snapshot,
+migration, backup or restore is half there, no upload that was taken in is gone, no model answers that has not heard
+everything. In the end each is done to its end, and the result is that of one that was never killed. The tests do the
+same to ingest and restore on PostgreSQL, and `benchmarks.migrations` to migrations of either.
 """
 
 import random
 from pathlib import Path
 from typing import Protocol
 
+from proofs.killed_services import Changeovers, Uploads
 from proofs.killed_snapshots import Compactions, Publishes
 from proofs.killed_writers import Backups, Ingests, Migrations, Restores
 from proofs.proving import check, folder_in, tell
@@ -44,6 +46,7 @@ class _Kind(Protocol):
 KINDS: dict[str, _Kind] = {
     **{"ingest": Ingests, "compaction": Compactions, "publish": Publishes},
     **{"migration": Migrations, "backup": Backups, "restore": Restores},
+    **{"upload": Uploads, "change of model": Changeovers},
 }
 
 

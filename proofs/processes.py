@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,19 @@ from pathlib import Path
 
 import httpx
 
+from proofs.proving import check
+
 ROOT = Path(__file__).parents[1]
 STOP_SECONDS = 120.0
+# Not `ru_maxrss`: a child that is started by a large process begins with that one's peak. The kernel's own count, in
+# kB, begins anew with the program.
+MEASURED = (
+    "import pathlib, re, sys, facet\n"
+    "try:\n    facet.main(sys.argv[1:], standalone_mode=False)\n"
+    "finally:\n"
+    "    status = pathlib.Path('/proc/self/status').read_text()\n"
+    "    print('peak', int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) * 1024)"
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,27 @@ def run_facet(
     )
 
 
+def run_measured(*arguments: str | Path, environment: Mapping[str, str]) -> tuple[float, int]:
+    """Run a command to its end: how many seconds it took, and how many bytes of memory at most.
+
+    Raises:
+        NotProvenError: If it fails.
+    """
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *arguments],
+        cwd=ROOT,
+        env=facet_environment(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    check(done.returncode == 0, done.stdout + done.stderr)
+    found = re.search(r"peak (\d+)", done.stdout)
+    check(found, "its memory was not told")
+    return time.monotonic() - began, int(found[1]) if found else 0
+
+
 def facet_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The environment of a process with these settings and no others."""
     # A proof asks as all callers together would: what one of them may do is for `limits` to prove.
@@ -106,6 +139,16 @@ def memory_bytes(process_id: int) -> int:
         return 0
     fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
     return int(fields["VmRSS"].split()[0]) * 1024
+
+
+def processor_seconds(process_id: int) -> float:
+    """What a process has had of a core so far; 0 where the system does not say."""
+    status = Path(f"/proc/{process_id}/stat")
+    if not status.exists():
+        return 0.0
+    # Behind the name, which may hold anything: the 14th and 15th fields of all are its own time and the kernel's.
+    fields = status.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _address(process: subprocess.Popen[str], log: Path) -> str:

@@ -4,14 +4,13 @@ A thread of its own asks the catalogue for its revision about twice a second, so
 searchable within a second. The searcher takes `index`; the health endpoint takes what is wrong.
 """
 
-import shutil
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from index.live import LiveIndex
-from index.snapshot import SnapshotCorruptedError, SnapshotError, list_snapshots, prune_snapshots
+from index.snapshot import SnapshotCorruptedError, SnapshotError, delete_snapshot, list_snapshots, prune_snapshots
 from index.subspaces import Subspaces
 from index.threads import cap_threads
 from service.catalogue.errors import CatalogueError, CatalogueReplacedError, RevisionAheadError
@@ -209,7 +208,7 @@ class IndexFollower:
             self._index = self._made_anew()
         # Nobody can use them; left alone, they would be tried, and told of, at every start.
         for path in self._corrupted:
-            shutil.rmtree(path, ignore_errors=True)
+            delete_snapshot(path)
             log.warning("snapshot_deleted", snapshot=path.name)
         self._is_open = True
 
@@ -278,7 +277,7 @@ class IndexFollower:
             return
         if index is not self._index:
             # The index was made anew meanwhile: this snapshot is of what does not count any more.
-            shutil.rmtree(path, ignore_errors=True)
+            delete_snapshot(path)
             return
         seconds = round(time.monotonic() - began, 2)
         log.info("index_compacted", snapshot=path.name, tracks=len(index), seconds=seconds)

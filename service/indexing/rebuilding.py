@@ -1,6 +1,5 @@
 """A snapshot of the index made from the catalogue alone. The follower and `facet index rebuild` use it."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from index.snapshot import publish_snapshot
+from index.snapshot import delete_snapshot, publish_snapshot
 from index.subspaces import Subspaces
 from service.catalogue.repository import Catalogue
 from service.operations.logs import get_logger
@@ -89,5 +88,5 @@ def drop_snapshots(paths: Iterable[Path], *, after_revision: int) -> None:
     for path in paths:
         _, revision, _ = path.name.split("-")
         if int(revision) > after_revision:
-            shutil.rmtree(path, ignore_errors=True)
+            delete_snapshot(path)
             log.warning("snapshot_dropped", snapshot=path.name, catalogue_revision=after_revision)

@@ -1,8 +1,11 @@
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from index.snapshot import (
     ABANDONED_AFTER_SECONDS,
     SnapshotCorruptedError,
     SnapshotMismatchError,
+    delete_snapshot,
     list_snapshots,
     open_snapshot,
     prune_snapshots,
@@ -72,7 +76,9 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "track_ids.npy", "vectors.npy", "subspace-1.faiss", "joint.faiss"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "manifest.sha256", "track_ids.npy", "vectors.npy", "subspace-1.faiss", "joint.faiss"]
+)
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
 def test_any_damage_is_noticed(tmp_path, name, damage):
     path, _, _ = publish(tmp_path)
@@ -91,6 +97,26 @@ def test_any_damage_is_noticed(tmp_path, name, damage):
         open_snapshot(path, encoder_id="abc", subspaces=ODD)
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256"])
+def test_any_flipped_bit_of_a_manifest_is_damage_and_no_other_bundle_or_revision(tmp_path, name):
+    path, _, _ = publish(tmp_path, n=2)
+    content = (path / name).read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (path / name).write_bytes(flipped)
+        with pytest.raises(SnapshotCorruptedError):
+            verify_snapshot(path)
+    (path / name).write_bytes(content)
+    verify_snapshot(path)
+
+
+def test_the_manifest_s_sum_is_what_other_programs_compute(tmp_path):
+    path, _, _ = publish(tmp_path)
+    expected = hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    assert (path / "manifest.sha256").read_text() == f"{expected}  manifest.json\n"
+
+
 def test_another_bundles_snapshot_is_refused(tmp_path):
     path, _, _ = publish(tmp_path)
     with pytest.raises(SnapshotMismatchError, match="encoder abc"):
@@ -103,6 +129,8 @@ def test_a_later_format_is_refused_by_name(tmp_path):
     path, _, _ = publish(tmp_path)
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps({**manifest, "format": 2}))
+    changed = hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest()
+    (path / "manifest.sha256").write_text(f"{changed}  manifest.json\n")
     with pytest.raises(SnapshotMismatchError, match="format 2, this version reads 1"):
         verify_snapshot(path)
 
@@ -126,6 +154,23 @@ def test_the_newest_comes_first_and_older_ones_are_pruned(tmp_path):
     assert list_snapshots(tmp_path) == [paths[2], paths[1], paths[0], paths[3]]
     prune_snapshots(tmp_path, keep=2)
     assert list_snapshots(tmp_path) == [paths[2], paths[1]]
+
+
+def test_a_deletion_that_a_kill_interrupts_leaves_nothing_that_passes_for_a_snapshot(tmp_path, monkeypatch):
+    old, new = (publish(tmp_path, n=2, revision=revision)[0] for revision in (1, 2))
+
+    def killed_amid_it(path: Path, **_: object) -> None:
+        (path / "manifest.json").unlink()
+
+    monkeypatch.setattr(shutil, "rmtree", killed_amid_it)
+    prune_snapshots(tmp_path, keep=1)
+    monkeypatch.undo()
+    assert list_snapshots(tmp_path) == [new]
+    (left,) = tmp_path.glob(".partial-*")
+    os.utime(left, (0, time.time() - ABANDONED_AFTER_SECONDS - 1))
+    delete_snapshot(old)
+    publish(tmp_path, n=1, revision=3)
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_an_open_snapshot_outlives_its_files(tmp_path):
