@@ -20,6 +20,7 @@ from service.settings import SHIPPED, Settings
 SAMPLES = SHIPPED / "samples"
 # Every so many files it is told how far it is.
 TOLD_EVERY = 24
+_AT_ONCE = 1_000
 
 
 def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: threading.Event) -> None:
@@ -46,6 +47,7 @@ def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: thr
         ThreadPoolExecutor(settings.threads) as executor,
     ):
         want_bundle(settings, catalogue, analyser.bundle)
+        catalogue.forget(of_another_copy(catalogue))
         ingest = Ingest(
             catalogue,
             analyser,
@@ -66,3 +68,20 @@ def ingest_samples(settings: Settings, *, tell: Callable[[str], None], stop: thr
         if outcomes[Outcome.ADDED] or not list_maps(folder):
             draw_map(catalogue, analyser.bundle, folder, tell=lambda _: None)
     give_back_memory()
+
+
+def of_another_copy(catalogue: Catalogue) -> list[str]:
+    """Ids of samples that another copy of Facet brought in: the demonstration is the user's, each piece in it once."""
+    ours = {path.name for path in (SAMPLES / "audio").iterdir()}
+    found: list[str] = []
+    after = None
+    while tracks := catalogue.list_tracks(limit=_AT_ONCE, after=after):
+        after = tracks[-1].id
+        found += [
+            track.id
+            for track in tracks
+            if track.path.parts[-3:-1] == ("samples", "audio")
+            and track.path.name in ours
+            and not track.path.is_relative_to(SAMPLES)
+        ]
+    return found

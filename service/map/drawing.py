@@ -67,7 +67,6 @@ def draw_map(
             points=np.stack(points),
             tag_means=leanings.mean(axis=0) if ids else np.zeros(len(bundle.tags), np.float32),
             fingerprints=fingerprints_of(vectors),
-            tag_spreads=leanings.std(axis=0) if ids else np.ones(len(bundle.tags), np.float32),
         ),
     )
 

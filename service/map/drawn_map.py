@@ -31,7 +31,6 @@ class DrawnMap:
         track_ids: `(n,)` text.
         points: `(1 + dimensions, n, 2)` in [-1, 1]: of the whole space, then of each dimension.
         tag_means: `(tags,)`: the mean cosine of these tracks with each tag's vector in the tag's own dimension.
-        tag_spreads: `(tags,)`: their standard deviations. A track is of the tag that it leans to most beyond others.
         fingerprints: `(n,)`: of the tracks' vectors, to tell which have changed since.
     """
 
@@ -39,7 +38,6 @@ class DrawnMap:
     track_ids: Sequence[str]
     points: Points
     tag_means: Vectors
-    tag_spreads: Vectors
     fingerprints: NDArray[np.uint32]
 
 
@@ -70,7 +68,6 @@ def publish_map(folder: Path, drawn: DrawnMap) -> Path:
                 track_ids=np.array(drawn.track_ids, dtype=np.bytes_),
                 points=drawn.points.astype("<f4"),
                 tag_means=drawn.tag_means.astype("<f4"),
-                tag_spreads=drawn.tag_spreads.astype("<f4"),
                 fingerprints=drawn.fingerprints.astype("<u4"),
             )
             file.flush()
@@ -107,7 +104,6 @@ def open_map(path: Path, *, dimensions: int, tags: int) -> DrawnMap | None:
                 track_ids=[track_id.decode("ascii") for track_id in ids],
                 points=parts["points"],
                 tag_means=parts["tag_means"],
-                tag_spreads=parts["tag_spreads"],
                 fingerprints=parts["fingerprints"],
             )
     # An empty file raises EOFError.

@@ -150,7 +150,8 @@ class MapKeeper:
     def _tags(self, vectors: Vectors, drawn: DrawnMap) -> tuple[NDArray[np.uint8], dict[str, list[str]]]:
         """The tag that each track leans to most beyond what others do, dimension by dimension."""
         bundle = self._bundle
-        beyond = (tag_leanings(vectors, bundle) - drawn.tag_means) / np.maximum(drawn.tag_spreads, 1e-6)
+        # Not over how far tracks differ in it: a tag that none of them has differs little, and would have as many.
+        beyond = tag_leanings(vectors, bundle) - drawn.tag_means
         tags = np.full((len(bundle.subspaces), len(vectors)), NO_TAG, np.uint8)
         coloured: dict[str, list[str]] = {}
         for row, subspace in enumerate(bundle.subspaces):

@@ -1,10 +1,11 @@
-// As much of Markdown as model cards use, made into elements: headings, lists, tables, bold, code, links.
+// As much of Markdown as model cards use, made into elements: headings, lists, tables, bold, italics, code, links.
 
 import { element } from "./dom.js";
 
 function inline(text) {
-  return text.split(/(\*\*[^*]+\*\*|`[^`]+`|\[[^\]]+\]\([^)]+\))/).map((part) => {
+  return text.split(/(\*\*[^*]+\*\*|\*[^*\s][^*]*\*|`[^`]+`|\[[^\]]+\]\([^)]+\))/).map((part) => {
     if (part.startsWith("**")) return element("strong", {}, part.slice(2, -2));
+    if (/^\*.+\*$/.test(part)) return element("em", {}, part.slice(1, -1));
     if (part.startsWith("`")) return element("code", {}, part.slice(1, -1));
     const link = /^\[([^\]]+)\]\((https?:[^)]+)\)$/.exec(part);
     if (link) return element("a", { href: link[2], rel: "noreferrer" }, link[1]);
