@@ -169,8 +169,7 @@ def write_bundle(
         ParityError: If the graph does not compute what `reference` does; nothing is written then.
         BundleError: If the parts do not fit together.
     """
-    if folder.exists() and not (folder / MANIFEST_FILE).is_file():
-        raise ExportError(f"{folder} exists and is not a bundle; give another folder, or move it away")
+    check_replaceable(folder)
     graph = encoder_graph(encoder, excerpt_samples=parts.excerpt_samples)
     waveforms = parity_waveforms(
         sample_rate=parts.sample_rate, excerpt_samples=parts.excerpt_samples, rng=np.random.default_rng(0)
@@ -183,6 +182,16 @@ def write_bundle(
     texts = {MANIFEST_FILE: manifest.to_json(), CARD_FILE: parts.card}
     _publish(folder, files | {name: text.encode() for name, text in texts.items()})
     return differences
+
+
+def check_replaceable(folder: Path) -> None:
+    """Make sure that a bundle may be written there; who works for hours before asks first.
+
+    Raises:
+        ExportError: If `folder` exists and is not a bundle.
+    """
+    if folder.exists() and not (folder / MANIFEST_FILE).is_file():
+        raise ExportError(f"{folder} exists and is not a bundle; give another folder, or move it away")
 
 
 def _linear(weight: NDArray[Any], bias: NDArray[Any]) -> nn.Linear:

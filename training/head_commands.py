@@ -46,8 +46,10 @@ def fit(
     from training.evaluation.evaluation import EvaluationError
     from training.export import ExportError
     from training.heads.bundle import make_bundle
+    from training.heads.excerpts import LearntMusicError
     from training.heads.recipe import DEFAULT_RECIPE, HeadRecipeError, read_head_recipe
     from training.heads.words import WordsError
+    from training.platt import CalibrationError
     from training.vocabulary import VocabularyError
 
     console = Console(soft_wrap=True)
@@ -73,11 +75,14 @@ def fit(
             )
     except (
         BundleError,
+        CalibrationError,
         EvaluationError,
         ExportError,
         HeadRecipeError,
         KeptFiltersError,
+        LearntMusicError,
         ManifestError,
+        OSError,
         ParityError,
         PretrainedWeightsError,
         VocabularyError,
@@ -88,8 +93,9 @@ def fit(
     console.print(f"losses at the end: {losses}", highlight=False)
     if fitted.left_out:
         console.print(f"{fitted.left_out} rows gave no audio", highlight=False)
-    words = ", ".join(fitted.uncalibrated)
-    console.print(f"words whose probability nothing was held against: {words}", highlight=False)
+    for why in dict.fromkeys(fitted.uncalibrated.values()):
+        words = ", ".join(word for word, of_word in fitted.uncalibrated.items() if of_word == why)
+        console.print(f"without a probability, as {why}: {words}", highlight=False)
     for output, difference in fitted.parity.items():
         console.print(f"{output}: at most {difference:.1g} from torch", highlight=False)
     console.print(f"{folder} is ready: facet evaluate --model {folder} --data …", highlight=False)

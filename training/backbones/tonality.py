@@ -86,11 +86,6 @@ class TonalFeatures(nn.Module):
         return torch.cat([notes, *aligned, fit.amax(dim=1, keepdim=True), kinds.mean(dim=1), kinds.amax(dim=1)], dim=1)
 
 
-def _folded(notes: Tensor) -> Tensor:
-    """Octaves of notes, `(batch, 12 n)`, added up: `(batch, 12)`."""
-    return notes.reshape(-1, notes.shape[1] // 12, 12).sum(dim=1)
-
-
 def _all_roots(classes: tuple[int, ...]) -> Tensor:
     """`(12, 12)`: a column of length one for each root."""
     template = torch.zeros(12)

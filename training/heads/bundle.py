@@ -16,9 +16,9 @@ from index.bundle_manifest import ProvenanceEntry
 from index.model import Tag
 from training.datasets.manifest import Manifest, Split
 from training.evaluation.embedded import EmbeddedTracks
-from training.export import BundleParts, write_bundle
+from training.export import BundleParts, check_replaceable, write_bundle
 from training.heads.encoder import HeadsEncoder, as_served
-from training.heads.excerpts import LearntExcerpts, joined, learnt_excerpts
+from training.heads.excerpts import UNKNOWN, LearntExcerpts, LearntMusicError, joined, learnt_excerpts
 from training.heads.fitting import FittedHeads, RealExcerpts, fit_heads
 from training.heads.heard import Ears, load_taggers, plain_hearing
 from training.heads.recipe import HeadRecipe
@@ -26,7 +26,7 @@ from training.heads.tag_logits import TagLogits, proxies_of
 from training.heads.words import Words, find_words
 from training.log_mel import MUSICNN_LOG_MEL
 from training.platt import PlattScaling, fit_platt
-from training.vocabulary import SHIPPED, read_vocabulary
+from training.vocabulary import SHIPPED, find_vocabulary
 
 CARD = SHIPPED.parent / "heads" / "card.md"
 
@@ -60,7 +60,7 @@ def make_bundle(
 ) -> Fitted:
     """Make a bundle of heads on both taggers.
 
-    The same music, recipe and versions give the same bundle.
+    The same music, recipe, threads and versions give the same bundle.
 
     Args:
         folder: Of the bundle, whose name is the folder's; one that is there is replaced.
@@ -72,15 +72,22 @@ def make_bundle(
         watch: Called with a stage, how much of it is done, and all of it.
 
     Raises:
+        LearntMusicError: If there is nothing to learn from, or nothing to calibrate by.
         EvaluationError: If features cannot be kept, or a manifest gives no audio.
-        WordsError: If the recipe's vocabulary has a word that nothing can tell.
+        HeadRecipeError: If the recipe keeps blocks or dimensions from heads that there are not.
+        VocabularyError, WordsError: If the recipe's vocabularies do not ship, or do not go together.
+        CalibrationError: If logits are not finite, as of too little real music.
         ExportError, ParityError, BundleError: As `write_bundle`.
+        OSError: If the folder of features, or of the bundle, cannot be written.
     """
+    check_replaceable(folder)
+    _check_sides(labelled, real)
     torch.set_num_threads(threads)
     taggers = load_taggers()
     ears = Ears(taggers, work, threads=threads)
-    values = read_vocabulary(SHIPPED / f"{recipe.words.values}.toml")
-    words = find_words(read_vocabulary(SHIPPED / f"{recipe.words.vocabulary}.toml"), taggers, values)
+    values = find_vocabulary(recipe.words.values)
+    words = find_words(find_vocabulary(recipe.words.vocabulary), taggers, values)
+    recipe.network.check_unseen(values.dimensions, [name for name, _ in ears.hearing.blocks])
     heard = [
         ears.hear(manifest, values, watch=lambda done, all_: watch("labelled music", done, all_))
         for manifest in labelled
@@ -96,7 +103,7 @@ def make_bundle(
         for side in (Split.TRAIN, Split.VALID)
     )
     fitted = fit_heads(
-        joined([learnt_excerpts(each, values.dimensions) for each in learnt]),
+        _known(joined([learnt_excerpts(each, values.dimensions) for each in learnt]), recipe),
         RealExcerpts(
             features=heard_real.tracks.excerpts,
             track=heard_real.tracks.track,
@@ -157,6 +164,38 @@ def make_bundle(
         uncalibrated={words.vocabulary.tag_names[tag]: why for tag, why in scaling.refused.items()},
         left_out=sum(len(each.left_out) for each in (*heard, heard_real)),
     )
+
+
+def _check_sides(labelled: Sequence[Manifest], real: Manifest) -> None:
+    """Before hours of hearing: is there music where it will be looked for?
+
+    Raises:
+        LearntMusicError: If there is none.
+    """
+    for what, manifests, side, use in (
+        ("labelled", labelled, Split.TRAIN, "to learn from"),
+        ("labelled", labelled, Split.VALID, "to calibrate probabilities by"),
+        ("real", [real], Split.TRAIN, "to learn from"),
+    ):
+        if not any(len(manifest.on(side)) for manifest in manifests):
+            raise LearntMusicError(
+                f"no {what} music is on the side {side.value!r}, {use}; see --split-by of `facet dataset`"
+            )
+
+
+def _known(learnt: LearntExcerpts, recipe: HeadRecipe) -> LearntExcerpts:
+    """The same, if something is known of it in every dimension.
+
+    Raises:
+        LearntMusicError: If not.
+    """
+    for dimension, values in learnt.values.items():
+        if len(np.unique(values[values != UNKNOWN])) < 2:
+            raise LearntMusicError(
+                f"the labelled music to learn from has fewer than two values of {dimension!r}, as the vocabulary "
+                f"{recipe.words.values!r} spells them; nothing tells them apart"
+            )
+    return learnt
 
 
 def _on(side: Split, tracks: EmbeddedTracks, manifest: Manifest) -> EmbeddedTracks:

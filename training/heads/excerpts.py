@@ -12,6 +12,10 @@ from training.evaluation.embedded import EmbeddedTracks
 UNKNOWN = -1
 
 
+class LearntMusicError(ValueError):
+    """Heads cannot be fitted to the music: a side or a dimension is empty, or a track has two tags of one dimension."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LearntExcerpts:
     """m excerpts of n tracks.
@@ -29,7 +33,7 @@ class LearntExcerpts:
     @property
     def n_tracks(self) -> int:
         """How many tracks there are."""
-        return int(self.track[-1]) + 1
+        return len(next(iter(self.values.values())))
 
     def of(self, dimension: str) -> NDArray[np.int64]:
         """`(m,)`: each excerpt's value in a dimension."""
@@ -40,13 +44,17 @@ def learnt_excerpts(tracks: EmbeddedTracks, dimensions: Sequence[str]) -> Learnt
     """What is learnt from tracks whose labels are one tag of each dimension, or none.
 
     Raises:
-        ValueError: If a track has two tags of one dimension.
+        LearntMusicError: If a track has two tags of one dimension.
     """
     values = {}
     for dimension in dimensions:
         labels = tracks.labels[:, tracks.tags_of(dimension)]
-        if labels.sum(axis=1).max(initial=0) > 1:
-            raise ValueError(f"a track has two tags of {dimension!r}; heads are fitted to tracks with one at most")
+        twice = np.flatnonzero(labels.sum(axis=1) > 1)
+        if len(twice):
+            raise LearntMusicError(
+                f"track {tracks.track_ids[twice[0]]!r} has two tags of {dimension!r}; "
+                "heads are fitted to tracks with one at most"
+            )
         values[dimension] = np.where(labels.any(axis=1), labels.argmax(axis=1), UNKNOWN)
     return LearntExcerpts(features=tracks.excerpts, track=tracks.track, values=values)
 

@@ -1,8 +1,9 @@
 """Heads fitted to features: the loop, from top to bottom. Music comes from `excerpts`.
 
 A step takes some labelled excerpts for the loss of values, and of some real tracks two excerpts each for the losses of
-tracks and of the teacher. It ends after a set number of steps: the features do not change, so there is little to
-overfit that dropout does not keep out, and no side of the data is spent on stopping.
+tracks and of the teacher (now and then the same one twice, under two dropouts). The loop ends after a set number of
+steps: the features do not change, so there is little to overfit that dropout does not keep out, and no side of the data
+is spent on stopping.
 """
 
 from collections.abc import Callable, Mapping, Sequence

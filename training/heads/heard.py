@@ -1,7 +1,7 @@
 """Music becomes features: the evaluation's store of embeddings with what hears as its encoder. `fitting` learns of it.
 
-A bundle of the features is written beside the store. So music is decoded and heard as the service will, once, and a
-fitting that was interrupted goes on where it was.
+A bundle of the features is written beside the store. So music is decoded and heard as the service will, once, and who
+was interrupted goes on hearing where they were.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What heads are fitted by: four losses, each one idea. Embeddings come from `network`, `fitting` adds the losses up.
+"""What heads are fitted by: three losses, the first of two terms. Embeddings come from `network`; `fitting` adds up.
 
 - `ValueLoss`: on music with true labels, an excerpt's slice points at its value's centre (a softmax over cosines), and
   excerpts of one value draw together whatever else they are (`losses.contrastive`). The second is what holds on hard
@@ -26,7 +26,8 @@ class ValueLoss(nn.Module):
     """Centres and contrast of labelled excerpts, in every sub-space on its own.
 
     With u the unit slice and c_v the unit centre of value v: cross-entropy of softmax(scale * u . c), smoothed, plus
-    `contrast_weight` times the supervised contrast. Mean over dimensions. The centres are the values' proxies.
+    `contrast_weight` times the supervised contrast. Mean over dimensions; one with no known value has loss 0. The
+    centres are the values' proxies.
 
     Sources: Wang et al., NormFace, 2017 (the scaled cosine); Khosla et al., NeurIPS 2020 (the contrast).
     """
@@ -69,6 +70,9 @@ class ValueLoss(nn.Module):
             positions = torch.tensor(self.vocabulary.positions(subspace.name))
             known = values[subspace.name] != UNKNOWN
             labels[torch.nonzero(known)[:, 0], positions[values[subspace.name][known]]] = True
+            if not known.any():  # The mean over no excerpt is not a number.
+                losses.append(placed.new_zeros(()))
+                continue
             logits = self.scale * placed[:, subspace.slice] @ self.unit_centres(subspace.name).T
             losses.append(
                 functional.cross_entropy(
@@ -111,7 +115,7 @@ class TeacherLoss(nn.Module):
 
     With u the unit slice: the square of u . p + b less the teacher's logit, which is standardised for each tag, so that
     rare tags count as much as frequent ones; mean over the tags of a dimension, then over dimensions. The proxies p are
-    not normalised. A slice that knows nothing has a loss of 1.
+    not normalised. A slice that knows nothing has a loss of about 1.
 
     Source: Hinton et al., Distilling the knowledge in a neural network, 2015 (section 2.1: matching logits).
     """

@@ -1,6 +1,8 @@
 """How heads are fitted: a TOML file beside this one, read and refused in words. `fitting` takes it."""
 
+import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,7 +11,10 @@ DEFAULT_RECIPE = Path(__file__).with_name("default.toml")
 
 
 class HeadRecipeError(ValueError):
-    """A recipe of heads is missing, is not TOML, or has a setting that is unknown, missing or out of range."""
+    """A recipe of heads is missing, is not TOML, or has a setting that is unknown, missing or out of range.
+
+    Also if it keeps a block of the features that there is not, or every block, from a head.
+    """
 
 
 class _Part(BaseModel):
@@ -24,6 +29,21 @@ class NetworkPart(_Part):
     dropout: float = Field(ge=0, lt=1)
     bound: float = Field(gt=0)
     unseen: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    def check_unseen(self, dimensions: Sequence[str], blocks: Sequence[str]) -> None:
+        """Hold the names in `unseen` against those there are.
+
+        Raises:
+            HeadRecipeError: If one is unknown, or a head would see nothing.
+        """
+        for dimension, unseen in self.unseen.items():
+            for name, known in ((dimension, dimensions), *((block, blocks) for block in unseen)):
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
+                    hint = f"; did you mean {near[0]!r}?" if near else ""
+                    raise HeadRecipeError(f"network.unseen: {name!r} is none of {', '.join(known)}{hint}")
+            if set(unseen) == set(blocks):
+                raise HeadRecipeError(f"network.unseen: the head of {dimension!r} would see nothing; leave it a block")
 
 
 class ValuePart(_Part):
@@ -54,10 +74,10 @@ class TeacherPart(_Part):
 
 
 class TrainingPart(_Part):
-    """The loop's."""
+    """The loop's. The learning rate rises over a tenth of the steps: of ten that would be none."""
 
     seed: int = Field(ge=0)
-    steps: int = Field(gt=0)
+    steps: int = Field(gt=10)
     labelled_excerpts: int = Field(gt=1)
     real_tracks: int = Field(gt=1)
     learning_rate: float = Field(gt=0)

@@ -17,7 +17,7 @@ from training.vocabulary import Vocabulary, VocabularyTag
 
 
 class WordsError(ValueError):
-    """A vocabulary has a word that nothing can tell."""
+    """A vocabulary has a word that nothing can tell, or other dimensions than the labelled music."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,13 @@ class Words:
 
 
 def find_words(vocabulary: Vocabulary, taggers: Mapping[str, PretrainedMusicnn], values: Vocabulary) -> Words:
-    """Ask the taggers in turn, and the labelled music, for each word. Capitals and hyphens tell no words apart.
+    """Ask the taggers in turn, and the labelled music, for each word.
+
+    A tagger is asked for a word as it spells it. Among labelled music's words capitals and hyphens tell none apart.
 
     Raises:
-        WordsError: If nobody knows a word.
+        WordsError: If nobody knows a word, the dimensions of both vocabularies are not the same, or no tagger knows a
+            word of a dimension.
     """
     known = {(_plain(tag.name), tag.dimension): position for position, tag in enumerate(values.tags)}
     words = []
@@ -92,6 +95,14 @@ def find_words(vocabulary: Vocabulary, taggers: Mapping[str, PretrainedMusicnn],
                 f"take it out of {vocabulary.name!r}"
             )
         words.append(Word(tag, tagger, column, value))
+    if set(vocabulary.dimensions) != set(values.dimensions):
+        raise WordsError(
+            f"the dimensions of {vocabulary.name!r} are {', '.join(vocabulary.dimensions)}, "
+            f"those of {values.name!r} {', '.join(values.dimensions)}; they must be the same"
+        )
+    for dimension in vocabulary.dimensions:
+        if not any(word.tagger is not None and word.tag.dimension == dimension for word in words):
+            raise WordsError(f"no tagger knows a word of {dimension!r}; give {vocabulary.name!r} one that does")
     return Words(vocabulary, tuple(words), taggers, values)
 
 

@@ -14,7 +14,9 @@ from facet import main
 from index.model import ModelBundle
 from training.backbones.musicnn import load_musicnn
 from training.backbones.pruned_musicnn import PrunedMusicnn
+from training.evaluation.card import BEGIN
 from training.export import PRETRAINED
+from training.heads.bundle import CARD
 from training.heads.recipe import DEFAULT_RECIPE, HeadRecipe
 from training.heads.words import Words, WordsError, find_words
 from training.log_mel import MUSICNN_LOG_MEL, LogMel
@@ -29,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A bundle of a few steps on a quarter of the samples, and what the command said."""
     folder = tmp_path_factory.mktemp("heads")
     with (SAMPLES / "manifest.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))[::3]
+        rows = list(csv.DictReader(file))[::4]
     for name, chosen, tags in (("labelled", rows, True), ("real", rows[:4], False)):
         with (folder / f"{name}.csv").open("w", newline="") as file:
             writer = csv.writer(file)
@@ -58,8 +60,9 @@ def test_the_bundle_opens_and_says_what_it_is(made: tuple[Path, str]) -> None:
     assert tuple(tag.name for tag in bundle.tags) == read_vocabulary(SHIPPED / "default.toml").tag_names
     content = json.loads((folder / "bundle.json").read_text())
     assert content["recipe"]["real_tracks"] == 4
-    assert (content["recipe"]["labelled_tracks"], content["recipe"]["calibration_tracks"]) == (16, 8)
+    assert (content["recipe"]["labelled_tracks"], content["recipe"]["calibration_tracks"]) == (12, 6)
     assert "losses at the end" in output
+    assert "without a probability, as 0 groups have it" in " ".join(output.split())
     assert "tag_logits: at most" in output
 
 
@@ -102,6 +105,41 @@ def test_a_missing_manifest_is_told(tmp_path: Path) -> None:
     assert "nowhere.csv" in result.output
 
 
+def fit_fails(folder: Path, *, out: str = "out", **rows: list[list[str]]) -> str:
+    """What `facet heads fit` says of manifests that it refuses; nothing is heard before."""
+    for name in ("labelled", "real"):
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([["path", "track_id", "tags", "split"], *rows[name]])
+    arguments = ["heads", "fit", str(folder / out), "--labelled", str(folder / "labelled.csv")]
+    arguments += ["--real", str(folder / "real.csv"), "--work", str(folder / "work")]
+    result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert result.exit_code == 1, result.output
+    assert not (folder / "work").exists()
+    return " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("labelled", "real", "told"),
+    [
+        ("valid", "train", "no labelled music is on the side 'train'"),
+        ("train", "train", "no labelled music is on the side 'valid'"),
+        ("both", "test", "no real music is on the side 'train'"),
+    ],
+)
+def test_music_that_lacks_a_side_is_refused_before_it_is_heard(
+    tmp_path: Path, labelled: str, real: str, told: str
+) -> None:
+    sides = ("train", "valid") if labelled == "both" else (labelled,)
+    rows = [[f"{side}.mp3", side, "rock", side] for side in sides]
+    assert told in fit_fails(tmp_path, labelled=rows, real=[["real.mp3", "real", "", real]])
+
+
+def test_a_folder_that_is_no_bundle_is_refused_before_music_is_heard(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    rows = [[f"{side}.mp3", side, "rock", side] for side in ("train", "valid")]
+    assert "exists and is not a bundle" in fit_fails(tmp_path, out="mine", labelled=rows, real=rows)
+
+
 def default_words() -> Words:
     taggers = {name: load_musicnn(PRETRAINED / f"musicnn-{name}.safetensors") for name in ("msd", "mtt")}
     values = read_vocabulary(SHIPPED / "varied.toml")
@@ -129,7 +167,22 @@ def test_a_word_that_nobody_knows_is_refused() -> None:
         find_words(unknown, words.taggers, words.values)
 
 
+def test_vocabularies_of_other_dimensions_or_with_one_that_no_tagger_knows_are_refused() -> None:
+    words = default_words()
+    mine = Vocabulary("mine", "made up", ("genre",), (VocabularyTag("rock", "genre"),))
+    with pytest.raises(WordsError, match="'mine' are genre, those of 'varied' genre, mood, instrument, era"):
+        find_words(mine, words.taggers, words.values)
+    untold = Vocabulary("mine", "made up", ("genre",), (VocabularyTag("latin", "genre"),))
+    with pytest.raises(WordsError, match="no tagger knows a word of 'genre'"):
+        find_words(untold, words.taggers, untold)
+
+
 def test_the_recipe_that_ships_is_read() -> None:
     recipe = HeadRecipe.model_validate(tomllib.loads(DEFAULT_RECIPE.read_text()))
     assert recipe.words.vocabulary == "default"
     assert set(recipe.network.unseen) <= {"genre", "mood", "instrument", "era"}
+
+
+def test_the_card_that_ships_says_what_the_next_one_will() -> None:
+    shipped = (DEFAULT_RECIPE.parents[2] / "models" / "default" / "CARD.md").read_text(encoding="utf-8")
+    assert shipped.partition(BEGIN)[0].rstrip() == CARD.read_text(encoding="utf-8").rstrip()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.training.evaluation.made_up_tracks import NOTIONS, perfect, without_meaning
-from training.heads.excerpts import UNKNOWN, joined, learnt_excerpts
+from training.heads.excerpts import UNKNOWN, LearntExcerpts, LearntMusicError, joined, learnt_excerpts
 
 
 def test_a_tracks_value_is_the_place_of_its_tag_in_the_dimension() -> None:
@@ -25,8 +25,9 @@ def test_a_track_without_a_tag_has_no_value() -> None:
 
 def test_two_tags_of_one_dimension_are_refused() -> None:
     tracks = without_meaning(40)
-    tracks.labels[:, tracks.tags_of(NOTIONS[0])] = True
-    with pytest.raises(ValueError, match="two tags"):
+    tracks.labels[:, tracks.tags_of(NOTIONS[0])] = False
+    tracks.labels[7, tracks.tags_of(NOTIONS[0])[:2]] = True
+    with pytest.raises(LearntMusicError, match=f"{tracks.track_ids[7]}' has two tags of '{NOTIONS[0]}'"):
         learnt_excerpts(tracks, NOTIONS[:1])
 
 
@@ -38,3 +39,14 @@ def test_joined_sets_are_numbered_through() -> None:
     for dimension in NOTIONS[:2]:
         np.testing.assert_array_equal(both.of(dimension), np.concatenate([one.of(dimension), two.of(dimension)]))
     np.testing.assert_array_equal(both.features, np.concatenate([one.features, two.features]))
+
+
+def test_a_set_without_tracks_adds_nothing() -> None:
+    some = learnt_excerpts(perfect(), NOTIONS[:1])
+    none = LearntExcerpts(
+        features=some.features[:0], track=some.track[:0], values={NOTIONS[0]: some.values[NOTIONS[0]][:0]}
+    )
+    assert none.n_tracks == 0
+    both = joined([none, some, none])
+    assert both.n_tracks == some.n_tracks
+    np.testing.assert_array_equal(both.track, some.track)

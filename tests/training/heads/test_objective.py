@@ -49,6 +49,16 @@ def test_value_loss_is_the_smoothed_cross_entropy_of_scaled_cosines() -> None:
     assert math.isclose(loss(embeddings, values).item(), sum(expected) / 2, rel_tol=1e-5)
 
 
+def test_a_dimension_of_which_nothing_is_known_costs_nothing() -> None:
+    torch.manual_seed(5)
+    loss = ValueLoss(TAGS, SUBSPACES, scale=5.0, smoothing=0.1, contrast_weight=1.0, temperature=0.1)
+    embeddings = torch.randn(4, 6, requires_grad=True)
+    loss(embeddings, {"shape": torch.tensor([0, 1, 0, 1]), "colour": torch.full((4,), UNKNOWN)}).backward()
+    assert embeddings.grad is not None
+    assert embeddings.grad[:, :3].abs().sum() > 0
+    assert not embeddings.grad[:, 3:].any()
+
+
 def test_contrast_is_that_of_the_contrastive_model_and_asks_nobody_whose_value_is_unknown() -> None:
     torch.manual_seed(4)
     embeddings = torch.randn(6, 6)
