@@ -11,6 +11,7 @@ from pathlib import Path
 
 from index.bundle_manifest import CARD_FILE, MANIFEST_FILE, BundleError
 from index.model import ModelBundle
+from service.catalogue.bundles import Standing
 from service.catalogue.repository import Catalogue
 from service.listening import open_bundle
 from service.operations.logs import get_logger
@@ -19,8 +20,11 @@ from service.settings import Settings
 log = get_logger(__name__)
 
 
-def want_bundle(settings: Settings, catalogue: Catalogue, bundle: ModelBundle) -> None:
+def want_bundle(settings: Settings, catalogue: Catalogue, bundle: ModelBundle) -> str | None:
     """Say that the bundle of these settings is to answer, and keep a copy of it.
+
+    Returns:
+        What to tell whoever runs this, if the catalogue goes over from another bundle; None if it does not.
 
     Raises:
         CatalogueUnavailableError: If the catalogue cannot be written.
@@ -30,9 +34,11 @@ def want_bundle(settings: Settings, catalogue: Catalogue, bundle: ModelBundle) -
     except OSError as error:
         # It answers all the same; only once another one is wanted will it be missed.
         log.warning("bundle_not_kept", bundle=bundle.name, error=str(error))
+    before = catalogue.bundles.standing()
     with catalogue.writing() as writing:
         writing.bundles.want(bundle.encoder_id, bundle.name)
         writing.bundles.change_over(bundle.encoder_id)
+    return _goes_over(catalogue, before, bundle)
 
 
 def open_kept(settings: Settings, encoder_id: str, *, threads: int) -> ModelBundle:
@@ -83,6 +89,23 @@ def bundle_to_begin_with(settings: Settings, catalogue: Catalogue, wanted: Model
         # It answers with as much as is embedded with it.
         log.warning("bundle_missing", error=str(error), answering=wanted.name)
         return wanted
+
+
+def _goes_over(catalogue: Catalogue, before: Standing, bundle: ModelBundle) -> str | None:
+    """In a sentence, how the catalogue goes over to a bundle; None if it was wanted and answers."""
+    answering = catalogue.bundles.standing().answering
+    is_complete = answering == bundle.encoder_id
+    former = before.wanted if is_complete else answering
+    if former in (None, bundle.encoder_id):
+        return None
+    names = [catalogue.bundles.name(str(former)), bundle.name]
+    if names[0] == names[1]:
+        names = [f"{bundle.name} ({encoder_id[:12]})" for encoder_id in (str(former), bundle.encoder_id)]
+    how = (
+        f"{names[1]} answers from now on" if is_complete else f"it goes over to {names[1]} once all is embedded with it"
+    )
+    was = "was to be answered" if is_complete else "is answered"
+    return f"This catalogue {was} by {names[0]}; {how} (FACET_MODEL says which; docs/tracks.md#another-model)"
 
 
 def _keep(folder: Path, root: Path, bundle: ModelBundle) -> None:

@@ -43,6 +43,9 @@ def ingest(
     Files that are as they were cost next to nothing, so run this again whenever music was added, changed, renamed or
     moved. What was interrupted, in whatever way, goes on where it was.
 
+    FACET_MODEL says which model listens. If another one answers, a running service goes over to this one once the
+    whole catalogue is analysed with it; a line says so.
+
     With --watch it goes on until Ctrl-C, and takes a file two seconds after it has stopped growing. As always, a track
     whose file is deleted stays until `facet forget --missing`.
 

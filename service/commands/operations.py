@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,13 @@ def restore(file: Path, *, replace: bool) -> None:
     with in_plain_words():
         from service.catalogue.database import Database
         from service.catalogue.restoring import restore as restore_into
+        from service.safety.key_store import KeyStore
 
         database = Database(settings.catalogue_url)
         try:
             done = restore_into(file, database, replace=replace, folders=_kept_folders(settings))
+            now = datetime.now(UTC)
+            active = sum(key.state(now) == "active" for key in KeyStore(database).every())
         finally:
             database.close()
     if done.replaced_identity is not None:
@@ -79,6 +83,10 @@ def restore(file: Path, *, replace: bool) -> None:
     click.echo(
         f"the catalogue at {database.name} is that of {done.content.made_at:%Y-%m-%d %H:%M:%S} UTC again: "
         f"{done.tracks} tracks, in {time.monotonic() - began:.1f} s; the service makes its index when it starts"
+    )
+    click.echo(
+        f"its API keys are those of that time, too, {active} of them active: one that was revoked since opens again, "
+        "one that was made since is gone; look at `facet keys list` before you start the service"
     )
 
 

@@ -43,7 +43,9 @@ def reembed(context: click.Context, *, switch: bool) -> None:
                 open_analyser(settings, workers=settings.threads) as analyser,
                 Catalogue.open(settings.catalogue_url) as catalogue,
             ):
-                want_bundle(settings, catalogue, analyser.bundle)
+                goes_over = want_bundle(settings, catalogue, analyser.bundle)
+                if goes_over is not None:
+                    click.echo(goes_over, err=True)
                 _embed(settings, catalogue, analyser, stop)
                 answers = _conclude(catalogue, analyser, whatever_is_lost=switch)
         except (BundleError, DeviceUnavailableError, DecoderStartError) as error:

@@ -65,7 +65,9 @@ def ingest_paths(
         Catalogue.open(settings.catalogue_url, create=True) as catalogue,
         IngestReport(report_file) as report,
     ):
-        want_bundle(settings, catalogue, analyser.bundle)
+        goes_over = want_bundle(settings, catalogue, analyser.bundle)
+        if goes_over is not None:
+            _tell(goes_over)
         encoder_id = analyser.bundle.encoder_id
         try:
             with _executor(settings.threads) as executor:

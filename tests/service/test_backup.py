@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from service.catalogue.records import IngestResult, Outcome, TrackEmbedding
 from service.catalogue.repository import Catalogue
 from service.catalogue.restoring import RestoreRefusedError, is_open_elsewhere, restore
 from service.catalogue.writing import FileState, TrackDetails
+from service.safety.api_keys import Scope
+from service.safety.key_store import KeyStore
 from tests.postgresql_server import PostgresqlServer
 from tests.service.catalogue_content import rows_in
 from tests.service.rehearsing import what_is_in
@@ -298,6 +301,26 @@ def test_a_restore_takes_away_the_index_and_the_maps_of_what_it_replaced(backup:
     assert done.exit_code == 0, done.output
     for kind in ("snapshots", "maps"):
         assert [path.name for path in (data / kind).iterdir()] == ["of another catalogue"]
+
+
+def test_a_restore_says_how_many_keys_are_active_again(tmp_path: Path) -> None:
+    environment = {"FACET_DATA_DIR": str(tmp_path)}
+    url = f"sqlite:///{tmp_path / 'catalogue.db'}"
+    fill(url, 1)
+    back_up_at(url, tmp_path / "without.facet")
+    keys = KeyStore.open(url)
+    for name in ("a", "b", "c"):
+        keys.create(name, Scope.READ)
+    keys.create("expired", Scope.READ, expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    keys.revoke("c")
+    back_up_at(url, tmp_path / "with.facet")
+    keys.revoke("a")
+    keys.close()
+    for name, active in (("with", 2), ("without", 0)):
+        done = CliRunner().invoke(main, ["restore", "--replace", str(tmp_path / f"{name}.facet")], env=environment)
+        assert done.exit_code == 0, done.output
+        assert f"its API keys are those of that time, too, {active} of them active" in done.output
+        assert "facet keys list" in done.output
 
 
 def test_what_fails_after_an_old_backup_was_brought_up_to_date_is_not_put_down_to_the_backup(

@@ -90,6 +90,34 @@ def test_an_ingest_with_the_new_bundle_is_as_good(old: str, catalogue_url: str, 
     assert answering(catalogue_url) != old
 
 
+def test_an_ingest_that_has_the_catalogue_go_over_to_another_model_says_so(
+    old: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = ModelBundle.open(tmp_path / "new").encoder_id
+    few = tmp_path / "few"
+    few.mkdir()
+    (few / "0.wav").write_bytes((music / "0.wav").read_bytes())
+    first = run("ingest", str(few))
+    assert f"answered by tiny ({old[:12]}); it goes over to tiny ({new[:12]}) once all" in first.stderr
+    assert "FACET_MODEL" in first.stderr
+    # The former one is wanted again, and answers on.
+    monkeypatch.setenv("FACET_MODEL", str(tmp_path / "old"))
+    back = run("ingest", str(music), str(few))
+    assert f"was to be answered by tiny ({new[:12]}); tiny ({old[:12]}) answers from now on" in back.stderr
+    assert run("ingest", str(music), str(few)).stderr == ""
+
+
+def test_an_empty_catalogue_goes_over_at_once_and_that_is_said_too(
+    tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACET_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / "empty").mkdir()
+    for seed, name in enumerate(("one", "two")):
+        monkeypatch.setenv("FACET_MODEL", str(write_tiny_bundle(tmp_path / name, seed=seed)))
+        said = run("ingest", str(tmp_path / "empty" if name == "one" else music)).stderr
+        assert ("answers from now on" in said) == (name == "two")
+
+
 def test_two_at_once_do_not_both_go_on(old: str, catalogue_url: str, tmp_path: Path) -> None:
     new = ModelBundle.open(tmp_path / "new").encoder_id
     with Catalogue.open(catalogue_url) as catalogue:
