@@ -285,6 +285,14 @@ def test_a_method_that_is_not_answered_is_told_which_are(shared: Service) -> Non
     assert shared.request("DELETE", "/docs").headers["allow"] == "GET"
 
 
+def test_a_track_that_cannot_be_taken_is_not_called_a_clip(shared: Service) -> None:
+    problem = shared.request("POST", "/tracks", files={"file": b""}).json()
+    assert (problem["title"], problem["detail"]) == ("The file is empty", "the file has no bytes")
+    document = shared.get("/openapi.json").json()
+    for status, answer in document["paths"]["/tracks"]["post"]["responses"].items():
+        assert "clip" not in answer["description"], status
+
+
 def test_a_disk_without_room_is_said_and_recovered_from(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")
