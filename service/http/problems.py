@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from service.http.complaints import within_bounds
 from service.http.request_record import current_record
 
 MEDIA_TYPE = "application/problem+json"
@@ -154,7 +155,7 @@ def problem_content(code: str, detail: str) -> dict[str, Any]:
         "type": f"urn:facet:problem:{code}",
         "title": kind.title,
         "status": kind.status.value,
-        "detail": detail,
+        "detail": within_bounds(detail),
         "code": code,
     }
 
