@@ -11,6 +11,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from service.http.arriving import arriving
+from service.http.complaints import in_plain_words, joined, place_of, quoted
 from service.http.refusals import InvalidParameterError, RefusalError, UnknownFieldError
 
 # A question of a hundred examples is some 20 kB.
@@ -95,22 +96,20 @@ def _refusal(error: ValidationError, kind: type[BaseModel]) -> RefusalError:
         if each["type"] == "extra_forbidden":
             *inside, found = each["loc"]
             known = _known_fields(kind, inside)
-            where = f"{_place(inside)} has" if inside else "the body has"
-            message = f"{where} a field {str(found)!r}; it takes {', '.join(known)}"
+            where = f"{place_of(inside)} has" if inside else "the body has"
+            message = f"{where} a field {quoted(str(found))}; it takes {', '.join(known)}"
             return UnknownFieldError(message, found=str(found), known=known)
-    return InvalidParameterError("; ".join(_complaint(each) for each in details))
+    return InvalidParameterError(joined(_complaint(each) for each in details))
 
 
 def _complaint(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = in_plain_words(error)
     # What a check of several fields says speaks for itself; a whole object would only be repeated.
-    found = "" if isinstance(error["input"], Mapping) or error["type"] == "missing" else f", found {error['input']!r}"
-    place = _place(error["loc"])
-    return f"{place}: {message[:1].lower()}{message[1:]}{found}" if place else f"{message}{found}"
-
-
-def _place(parts: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in parts if part != "[key]")
+    found = (
+        "" if isinstance(error["input"], Mapping) or error["type"] == "missing" else f", found {quoted(error['input'])}"
+    )
+    place = place_of(error["loc"])
+    return f"{place}: {message}{found}" if place else f"{message}{found}"
 
 
 def _known_fields(kind: type[BaseModel], inside: Sequence[int | str]) -> Sequence[str]:
@@ -132,7 +131,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     read: dict[str, Any] = {}
     for name, value in pairs:
         if name in read:
-            raise ValueError(f"the name {name!r} comes twice")
+            raise ValueError(f"the name {quoted(name)} comes twice")
         read[name] = value
     return read
 

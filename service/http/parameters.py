@@ -7,6 +7,7 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 
+from service.http.complaints import quoted
 from service.http.refusals import InvalidParameterError, UnknownParameterError
 
 
@@ -31,7 +32,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
         if name not in takes_several:
             takes = f"it takes {', '.join(takes_several)}" if takes_several else "it takes none"
             raise UnknownParameterError(
-                f"{request.method} {route.path} has no query parameter {name!r}; {takes}",
+                f"{request.method} {route.path} has no query parameter {quoted(name)}; {takes}",
                 found=name,
                 known=takes_several,
             )

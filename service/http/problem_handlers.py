@@ -17,6 +17,7 @@ from index.audio import AudioError
 from index.query import QueryError
 from index.subspaces import UnknownDimensionError
 from service.catalogue.errors import CatalogueUnavailableError, JobNotFoundError, QueueFullError, TrackNotFoundError
+from service.http.complaints import in_plain_words, joined, place_of, quoted
 from service.http.problems import Problem, nearest_names, problem_response
 from service.http.recording import CLIENT_CLOSED_REQUEST
 from service.http.refusals import RefusalError, TooManyRequestsError, UnknownNameError
@@ -87,7 +88,7 @@ async def as_problem(request: Request, error: Exception) -> Response:
             log.error("catalogue_unavailable", error=str(error))
             code, detail = "not_ready", "the catalogue cannot be read at this moment; try again in a moment"
         case RequestValidationError():
-            code, detail = "invalid_parameter", "; ".join(_complaint(each) for each in error.errors())
+            code, detail = "invalid_parameter", joined(_complaint(each) for each in error.errors())
         case HTTPException(status_code=HTTPStatus.NOT_FOUND):
             code, detail = "not_found", f"there is nothing at {request.url.path}; /docs lists every call"
         case HTTPException(status_code=HTTPStatus.METHOD_NOT_ALLOWED):
@@ -116,6 +117,5 @@ def _methods(request: Request) -> str:
 
 def _complaint(error: Mapping[str, Any]) -> str:
     """What a parameter's value is, and what it should be."""
-    name = ".".join(str(part) for part in error["loc"][1:])
-    found = "" if error["type"] == "missing" else f", found {error['input']!r}"
-    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}{found}"
+    found = "" if error["type"] == "missing" else f", found {quoted(error['input'])}"
+    return f"{place_of(error['loc'][1:])}: {in_plain_words(error)}{found}"

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from service.http.complaints import within_bounds
 from service.http.request_record import current_record
 
 MEDIA_TYPE = "application/problem+json"
@@ -57,21 +58,21 @@ KINDS: Mapping[str, Kind] = {
     "malformed_json": Kind(_BAD, "The body is not JSON"),
     "body_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     "malformed_upload": Kind(_BAD, "The body is damaged"),
-    "missing_file": Kind(_BAD, "There is no clip in the body"),
+    "missing_file": Kind(_BAD, "There is no file in the body"),
     "unknown_field": Kind(_BAD, "The body has a field that the call does not take"),
-    "several_files": Kind(_BAD, "There is more than one clip in the body"),
-    "empty_file": Kind(_BAD, "The clip is empty"),
+    "several_files": Kind(_BAD, "There is more than one file in the body"),
+    "empty_file": Kind(_BAD, "The file is empty"),
     "upload_stalled": Kind(HTTPStatus.REQUEST_TIMEOUT, "The body stopped coming"),
-    "upload_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The clip is too large"),
-    "not_audio": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The clip is not audio"),
-    "no_audio_stream": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The clip has no sound in it"),
-    "undecodable": Kind(_UNFIT, "The clip cannot be decoded"),
-    "too_short": Kind(_UNFIT, "The clip is too short"),
-    "silent": Kind(_UNFIT, "The clip is silent"),
-    "too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The clip is too large to decode"),
-    "too_long": Kind(_UNFIT, "The clip lasts too long"),
-    "timed_out": Kind(_UNFIT, "The clip takes too long to decode"),
-    "decoder_crashed": Kind(_UNFIT, "The clip crashes the decoder"),
+    "upload_too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The file is too large"),
+    "not_audio": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file is not audio"),
+    "no_audio_stream": Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The file has no sound in it"),
+    "undecodable": Kind(_UNFIT, "The file cannot be decoded"),
+    "too_short": Kind(_UNFIT, "The file is too short"),
+    "silent": Kind(_UNFIT, "The file is silent"),
+    "too_large": Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The file is too large to decode"),
+    "too_long": Kind(_UNFIT, "The file lasts too long"),
+    "timed_out": Kind(_UNFIT, "The file takes too long to decode"),
+    "decoder_crashed": Kind(_UNFIT, "The file crashes the decoder"),
     "no_direction": Kind(_UNFIT, "The example says nothing in the dimensions asked for"),
     "queue_full": Kind(HTTPStatus.TOO_MANY_REQUESTS, "Too many uploads wait for their analysis"),
     "key_needed": Kind(HTTPStatus.UNAUTHORIZED, "An API key is needed"),
@@ -154,7 +155,7 @@ def problem_content(code: str, detail: str) -> dict[str, Any]:
         "type": f"urn:facet:problem:{code}",
         "title": kind.title,
         "status": kind.status.value,
-        "detail": detail,
+        "detail": within_bounds(detail),
         "code": code,
     }
 

@@ -137,7 +137,7 @@ def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
         raise NotMultipartError(
-            f"the body is {kind.decode('latin-1') or 'of no content type'}, expected multipart/form-data with the clip "
+            f"the body is {kind.decode('latin-1') or 'of no content type'}, expected multipart/form-data with the file "
             f"in the field {FIELD!r}, as `curl -F {FIELD}=@clip.mp3` sends it"
         )
     if not options.get(b"boundary"):
@@ -195,12 +195,12 @@ class _ClipPart:
         """Refuse a body that ended without a whole clip."""
         if not self._has_file:
             raise MissingFileError(
-                f"the body has no field {FIELD!r} with a clip; `curl -F {FIELD}=@clip.mp3` sends one"
+                f"the body has no field {FIELD!r} with a file; `curl -F {FIELD}=@clip.mp3` sends one"
             )
         if not self._is_complete:
-            raise MalformedUploadError(f"the body ends after {self.size_bytes} bytes of the clip, before its boundary")
+            raise MalformedUploadError(f"the body ends after {self.size_bytes} bytes of the file, before its boundary")
         if self.size_bytes == 0:
-            raise EmptyFileError("the clip has no bytes")
+            raise EmptyFileError("the file has no bytes")
 
     def _on_part_begin(self) -> None:
         self._disposition = b""
@@ -229,7 +229,7 @@ class _ClipPart:
         if b"filename" not in options:
             raise MissingFileError(f"the field {FIELD!r} is text, not a file; `curl -F {FIELD}=@clip.mp3` sends a file")
         if self._has_file:
-            raise SeveralFilesError("the body has more than one file; a question takes one clip")
+            raise SeveralFilesError("the body has more than one file; send them one by one")
         self._has_file = True
         self.file_name = _shown_name(options[b"filename"])
 
@@ -252,5 +252,5 @@ def _shown_name(sent: bytes) -> str | None:
 
 def _too_large(limit_bytes: int) -> UploadTooLargeError:
     return UploadTooLargeError(
-        f"the clip is larger than the {limit_bytes} bytes that a request may upload; send a shorter or compressed one"
+        f"the file is larger than the {limit_bytes} bytes that a request may upload; send a shorter or compressed one"
     )

@@ -25,6 +25,9 @@ from service.settings import Settings
 UPLOAD = "multipart/form-data"
 ALWAYS_OPEN = ("/livez", "/readyz")
 FIGURES = "/metrics"
+# The page and the files that it loads: more than a small rate lets through at once, and held in memory.
+PAGE = "/"
+PAGE_FILES = "/web/"
 
 log = get_logger(__name__)
 
@@ -95,7 +98,8 @@ class Gate:
             self._rates.take(stranger(scope))
             log.info("key_refused", caller=stranger(scope), reason=str(refusal))
             raise
-        self._rates.take(caller.name)
+        if not _is_for_the_page(scope):
+            self._rates.take(caller.name)
         if caller.key is not None:
             ring.note_use(caller.key)
         self._refuse_other_sites(caller, scope)
@@ -122,6 +126,12 @@ class Gate:
         except RefusalError:
             return Caller(stranger(scope), None)
         return caller
+
+
+def _is_for_the_page(scope: Scope) -> bool:
+    """Whether a request is for the page or a file of its, which cost no more than it costs to refuse them."""
+    path: str = scope["path"]
+    return scope["method"] in ("GET", "HEAD") and (path == PAGE or path.startswith(PAGE_FILES))
 
 
 def _secret(scope: Scope) -> bytes:

@@ -12,6 +12,7 @@ from service.catalogue.errors import TrackNotFoundError
 from service.catalogue.records import Track, TrackEmbedding
 from service.catalogue.repository import Catalogue
 from service.clips import Heard
+from service.http.complaints import quoted
 from service.http.refusals import (
     ConflictingParametersError,
     InvalidParameterError,
@@ -140,7 +141,7 @@ def _tag_positions(name: str, bundle: ModelBundle) -> list[int]:
     positions = [position for position, tag in enumerate(bundle.tags) if tag.name.casefold() == folded]
     if not positions:
         raise UnknownTagError(
-            f"there is no tag {name!r}; GET /tags lists all {len(bundle.tags)}",
+            f"there is no tag {quoted(name)}; GET /tags lists all {len(bundle.tags)}",
             found=name,
             known=[tag.name for tag in bundle.tags],
         )

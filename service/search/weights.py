@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from index.subspaces import Subspaces
+from service.http.complaints import quoted
 from service.http.refusals import ConflictingParametersError, InvalidParameterError
 
 
@@ -47,7 +48,7 @@ def _pairs(text: str, names: Sequence[str]) -> dict[str, float]:
         pair = one.match(text, position)
         if pair is None:
             raise InvalidParameterError(
-                f"weights: {text[position:]!r} is not a dimension and its weight, such as mood:1,genre:0.5"
+                f"weights: {quoted(text[position:])} is not a dimension and its weight, such as mood:1,genre:0.5"
             )
         name = pair["name"]
         if name in weights:
@@ -65,5 +66,7 @@ def _weight(name: str, text: str) -> float:
     except ValueError:
         weight = math.nan
     if not (math.isfinite(weight) and weight >= 0):
-        raise InvalidParameterError(f"weights: the weight of {name!r} is {text!r}, expected zero or a positive number")
+        raise InvalidParameterError(
+            f"weights: the weight of {name!r} is {quoted(text)}, expected zero or a positive number"
+        )
     return weight

@@ -27,6 +27,12 @@ def test_it_is_what_the_service_takes_if_nobody_says_otherwise() -> None:
     assert Settings.model_fields["model"].default == DEFAULT
 
 
+def test_of_the_bundles_that_ship_only_this_one_calls_itself_the_one() -> None:
+    cards = {path.parent.name: path.read_text(encoding="utf-8") for path in MODELS.glob("*/CARD.md")}
+    assert len(cards) > 1
+    assert [name for name, card in cards.items() if "\nThe bundle that ships with Facet." in card] == ["default"]
+
+
 def test_it_is_small() -> None:
     assert sum(path.stat().st_size for path in DEFAULT.iterdir()) < 12e6
 

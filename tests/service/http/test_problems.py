@@ -285,6 +285,46 @@ def test_a_method_that_is_not_answered_is_told_which_are(shared: Service) -> Non
     assert shared.request("DELETE", "/docs").headers["allow"] == "GET"
 
 
+def test_a_track_that_cannot_be_taken_is_not_called_a_clip(shared: Service) -> None:
+    problem = shared.request("POST", "/tracks", files={"file": b""}).json()
+    assert (problem["title"], problem["detail"]) == ("The file is empty", "the file has no bytes")
+    document = shared.get("/openapi.json").json()
+    for status, answer in document["paths"]["/tracks"]["post"]["responses"].items():
+        assert "clip" not in answer["description"], status
+
+
+LONG = "x" * 9000
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "options", "says"),
+    [
+        ("GET", f"/search?tag={LONG}", {}, "should have at most"),
+        ("GET", f"/search?tag=rock&weights={LONG}", {}, "weights: "),
+        ("GET", f"/search?tag=rock&{LONG}=1", {}, "it takes tag, weights"),
+        ("GET", f"/tracks/{LONG}", {}, "in the catalogue"),
+        ("GET", f"/{LONG}", {}, "/docs lists every call"),
+        ("POST", "/query", {"json": {"positive": [{"track": "x"}] * 5000}}, "at most 100 items, not 5000"),
+        ("POST", "/query", {"json": {"positive": [{"track": 1}] * 100}}, "and 95 more"),
+        ("POST", "/query", {"json": {"tags": {LONG: 1}}}, "should have at most"),
+        ("POST", "/query", {"json": {"tags": {str(n): 1 for n in range(101)}}}, "object should have at most 100"),
+        ("POST", "/query", {"json": {LONG: 1}}, "it takes positive, negative"),
+        ("POST", "/query", {"json": {"tags": {"rock": 1}, "filters": {"labels": ["a"]}}}, "should be an object"),
+        ("POST", "/query", {"json": {"tags": None}}, "should be an object, found null"),
+    ],
+)
+def test_a_mistake_is_named_in_plain_words_and_no_more_of_it_repeated_than_shows_which_it_was(
+    shared: Service, *, method: str, address: str, options: dict[str, Any], says: str
+) -> None:
+    answer = shared.request(method, address, **options)
+    detail = answer.json()["detail"]
+    assert 400 <= answer.status_code < 500
+    assert says in detail
+    assert len(detail) <= 1000
+    for word in ("dictionary", "instance of", "LabelFilter", "after validation"):
+        assert word not in detail
+
+
 def test_a_disk_without_room_is_said_and_recovered_from(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/secret/place")

@@ -442,6 +442,19 @@ def test_who_asks_for_more_than_its_share_is_told_when_to_come_back(settings: Se
         assert service.get("/dimensions", **with_key(keys[0])).status_code == 200
 
 
+def test_the_page_s_own_files_count_against_no_rate(settings: Settings) -> None:
+    with running(settings, requests_per_second=1.0) as service:
+        named = re.findall(r'(?:href|src)="(/web/[^"]+)"', service.get("/").text)
+        for address in ["/", *named] * 3:
+            assert service.get(address).status_code == 200, address
+        # What the page asks with them does.
+        statuses = [service.get("/dimensions").status_code for _ in range(12)]
+        assert statuses[:5] == [200] * 5
+        assert 429 in statuses
+        # So does what only looks like them.
+        assert service.request("POST", "/").status_code == 429
+
+
 def test_whoever_tries_keys_has_no_more_than_a_share(settings: Settings, store: KeyStore) -> None:
     store.create("a", Scope.READ)
     with running(settings, requests_per_second=1.0) as service:
