@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         default=100.0, description="Requests one caller may make in the long run; five seconds' worth at once."
     )
     requests_at_once: Annotated[int, Field(ge=1)] = Field(
-        default=64, description="Requests of one caller that are answered at the same time."
+        default=16, description="Requests of one caller that are answered at the same time."
     )
     uploads_at_once: Annotated[int, Field(ge=1)] = Field(
         default=16, description="Uploads among them: what one caller's clips may take of the disk and of the queue."
