@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.backbones.pruned_musicnn import PrunedMusicnn
 from training.backbones.rhythm import RhythmFeatures
-from training.backbones.tagger_features import TaggerFeatures
+from training.backbones.tagger_features import TaggerFeatures, columns_of
 from training.backbones.tonality import TonalFeatures
 from training.log_mel import LogMelSettings
 
@@ -54,12 +54,7 @@ class Hearing(nn.Module):
         Raises:
             KeyError: If there is no such block.
         """
-        start = 0
-        for name, width in self.blocks:
-            if name == block:
-                return slice(start, start + width)
-            start += width
-        raise KeyError(block)
+        return columns_of(self.blocks, block)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Turn `(batch, samples)`, full scale 1, into `(batch, width)`."""

@@ -44,13 +44,12 @@ class TaggerFeatures(nn.Module):
         return sum(width for _, width in self.blocks)
 
     def columns(self, block: str) -> slice:
-        """Where a block stands in the features."""
-        start = 0
-        for name, width in self.blocks:
-            if name == block:
-                return slice(start, start + width)
-            start += width
-        raise KeyError(block)
+        """Where a block stands in the features.
+
+        Raises:
+            KeyError: If there is no such block.
+        """
+        return columns_of(self.blocks, block)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Turn `(batch, n_frames, n_mels)` into `(batch, width)`: mean and deviation of each band, then the taggers."""
@@ -63,3 +62,17 @@ class TaggerFeatures(nn.Module):
             pooled = network.pooled(log_mel)
             features += [pooled, network.features(pooled)]
         return torch.cat(features, dim=1)
+
+
+def columns_of(blocks: Sequence[tuple[str, int]], block: str) -> slice:
+    """Where a block stands among blocks side by side, each given by name and width.
+
+    Raises:
+        KeyError: If there is no such block.
+    """
+    start = 0
+    for name, width in blocks:
+        if name == block:
+            return slice(start, start + width)
+        start += width
+    raise KeyError(block)
