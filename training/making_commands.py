@@ -103,37 +103,45 @@ def accompanied(
 
 @manifest_verb("varied", split_by=("artist",))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--soundfont", type=FILE, required=True, multiple=True, help="An .sf2 or .sf3 file. Give several.")
+@click.option("--soundfont", "soundfonts", type=FILE, multiple=True, help="An .sf2 or .sf3 file; repeatable.")
+@click.option(
+    "--patches", type=FILE, multiple=True, help="TiMidity's configuration of a set of GUS patches; repeatable."
+)
 @mma
+@click.option("--timidity", type=FILE, help="TiMidity's command, if it is not on the path.")
 @click.option("--pieces", type=click.IntRange(1), default=600, show_default=True, help="How many.")
 @click.option(
     "--tunes", type=click.IntRange(1), default=200, show_default=True, help="How many tunes they are made of."
 )
+@click.option("--borrowing", is_flag=True, help="Harmony, pace, bass and drum kit may be another genre's.")
 @music_seed
 @processes
 def varied(
     folder: Path,
     *,
-    soundfont: tuple[Path, ...],
+    soundfonts: tuple[Path, ...],
+    patches: tuple[Path, ...],
     mma: Path | None,
+    timidity: Path | None,
     pieces: int,
     tunes: int,
+    borrowing: bool,
     music_seed: int,
     processes: int,
 ) -> Gathered:
     """Render music by many bands in many studios into FOLDER, to learn from. What is there already is kept."""
     from training.datasets.accompanied.band import BandMissingError, PlayingError, find_mma
-    from training.datasets.varied_set import vary_set
+    from training.datasets.varied_set import VariedTools, vary_set
 
     try:
         with click.progressbar(length=pieces, label="pieces", file=sys.stderr) as progress:
             return vary_set(
                 folder,
-                soundfont,
-                find_mma(mma),
+                VariedTools(soundfonts=soundfonts, patches=patches, mma=find_mma(mma), timidity=timidity),
                 pieces=pieces,
                 tunes=tunes,
                 seed=music_seed,
+                borrowing=borrowing,
                 processes=processes,
                 on_piece=lambda: progress.update(1),
             )

@@ -4,7 +4,7 @@
 stands in the manifest as the artist, so that a split by artist holds whole tunes out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.varied.band import VariedFactors, make_piece
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.grooves import GROOVES
+from training.datasets.varied.patches import PatchSet, find_timidity
 from training.datasets.varied.players import Studios
 from training.datasets.varied.studio import SAMPLE_RATE
 from training.datasets.varied.studios import DECADES
@@ -58,13 +59,31 @@ class PlannedVariation:
     level: float
 
 
-def plan_variations(pieces: int, *, tunes: int, seed: int) -> Iterator[PlannedVariation]:
+@dataclass(frozen=True, kw_only=True)
+class VariedTools:
+    """What plays a set.
+
+    Attributes:
+        soundfonts: Each piece draws one of these and of the patches for its band, and one for its drums.
+        patches: Configurations of TiMidity, each of a set of GUS patches.
+        mma: MMA's command.
+        timidity: TiMidity's command, if it is not on the path.
+    """
+
+    soundfonts: tuple[Path, ...]
+    patches: tuple[Path, ...]
+    mma: Path
+    timidity: Path | None = None
+
+
+def plan_variations(pieces: int, *, tunes: int, seed: int, borrowing: bool = False) -> Iterator[PlannedVariation]:
     """Which pieces a set has: the factors independent of each other and of the tune.
 
     Args:
         pieces: How many. The first of a longer plan are those of a shorter one.
         tunes: How many tunes they are made of.
         seed: Another seed gives other tunes.
+        borrowing: Whether what only comes along with a piece's genre may be another's.
 
     Raises:
         DatasetLayoutError: If there are fewer pieces than tunes, or less than one tune.
@@ -72,6 +91,7 @@ def plan_variations(pieces: int, *, tunes: int, seed: int) -> Iterator[PlannedVa
     if not 1 <= tunes <= pieces:
         raise DatasetLayoutError(f"{pieces} pieces of {tunes} tunes cannot be; every tune needs a piece")
     rng = np.random.default_rng((seed, _PLAN))
+    kind = "borrowing" if borrowing else "varied"
     others = {
         "genre": [genre for genre in GROOVES if genre not in VALUES["genre"]],
         "instrument": [family for family in FAMILIES if family not in VALUES["instrument"]],
@@ -80,11 +100,12 @@ def plan_variations(pieces: int, *, tunes: int, seed: int) -> Iterator[PlannedVa
         tune = number % tunes
         genre = str(rng.choice(VALUES["genre"] if rng.random() < MAIN_GENRES else others["genre"]))
         instrument = str(rng.choice(VALUES["instrument"] if rng.random() < MAIN_INSTRUMENTS else others["instrument"]))
-        factors = VariedFactors(genre, str(rng.choice(VALUES["mood"])), instrument, str(rng.choice(VALUES["era"])))
+        mood, era = str(rng.choice(VALUES["mood"])), str(rng.choice(VALUES["era"]))
+        factors = VariedFactors(genre, mood, instrument, era, is_borrowing=borrowing)
         first_year, last_year = DECADES[factors.era].years
         codec = int(rng.integers(len(CODECS)))
         yield PlannedVariation(
-            name=f"varied{seed}-tune{tune:05d}-{number:06d}-{'-'.join(factors.tags).replace(' ', '_')}",
+            name=f"{kind}{seed}-tune{tune:05d}-{number:06d}-{'-'.join(factors.tags).replace(' ', '_')}",
             tune=tune,
             factors=factors,
             year=int(rng.integers(first_year, last_year + 1)),
@@ -97,12 +118,12 @@ def plan_variations(pieces: int, *, tunes: int, seed: int) -> Iterator[PlannedVa
 
 def vary_set(
     folder: Path,
-    soundfonts: Sequence[Path],
-    mma: Path,
+    tools: VariedTools,
     *,
     pieces: int,
     tunes: int,
     seed: int,
+    borrowing: bool = False,
     processes: int = 1,
     on_piece: Callable[[], None] = lambda: None,
 ) -> Gathered:
@@ -110,29 +131,31 @@ def vary_set(
 
     Args:
         folder: Gets `audio/`.
-        soundfonts: Each piece draws one for its band and one for its drums.
-        mma: MMA's command.
+        tools: What plays.
         pieces: How many.
         tunes: How many tunes they are made of.
         seed: Of everything.
+        borrowing: Whether what only comes along with a piece's genre may be another's.
         processes: How many pieces are made at once; each holds the soundfonts in memory.
         on_piece: Called whenever a piece is there.
 
     Raises:
-        DatasetLayoutError: If a soundfont is not there, or the set cannot be.
-        PlayingError: If MMA fails.
+        DatasetLayoutError: If a bank is not there, or the set cannot be.
+        PlayingError: If MMA or TiMidity fails.
     """
-    for soundfont in soundfonts:
-        if not soundfont.is_file():
-            raise DatasetLayoutError(f"{soundfont} is not there; see the card: `facet dataset cards varied`")
+    for bank in (*tools.soundfonts, *tools.patches):
+        if not bank.is_file():
+            raise DatasetLayoutError(f"{bank} is not there; see the card: `facet dataset cards varied`")
+    if not (tools.soundfonts or tools.patches):
+        raise DatasetLayoutError("nothing can play: name a soundfont or a set of patches")
     return make_set(
         folder,
-        list(plan_variations(pieces, tunes=tunes, seed=seed)),
+        list(plan_variations(pieces, tunes=tunes, seed=seed, borrowing=borrowing)),
         make=_write_piece,
         suffix=lambda piece: f".{CODECS[piece.codec][0]}",
         artist=lambda piece: f"tune {piece.tune}, seed {seed}",
         remark="The artist of a piece is its tune.",
-        prepare=partial(_open, tuple(soundfonts), mma),
+        prepare=partial(_open, tools),
         processes=processes,
         on_piece=on_piece,
     )
@@ -142,9 +165,10 @@ def vary_set(
 _opened: list[Studios] = []
 
 
-def _open(soundfonts: tuple[Path, ...], mma: Path) -> None:
-    fonts = [Soundfont(path, expected_sha256=None, sample_rate=SAMPLE_RATE) for path in soundfonts]
-    _opened[:] = [Studios(fonts, mma)]
+def _open(tools: VariedTools) -> None:
+    soundfonts = [Soundfont(path, expected_sha256=None, sample_rate=SAMPLE_RATE) for path in tools.soundfonts]
+    patches = [PatchSet(path, find_timidity(tools.timidity)) for path in tools.patches]
+    _opened[:] = [Studios([*soundfonts, *patches], tools.mma)]
 
 
 def _write_piece(piece: PlannedVariation, path: Path) -> None:

@@ -1,21 +1,26 @@
 """Varied music: its plan, what it shares with the music that models are tested on, and its studio."""
 
+import shutil
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from training.datasets.accompanied import grooves as accompanied
+from training.datasets.accompanied.band import PlayingError
 from training.datasets.gathering import DatasetLayoutError
 from training.datasets.rendered.composition import Bar, Composition, compose
 from training.datasets.rendered.genres import GENRES
 from training.datasets.rendered.harmony import SCALES, diatonic
 from training.datasets.rendered.moods import MOODS
 from training.datasets.rendered.score import Note, Part
+from training.datasets.rendered.synthesis import DRUM_BANK
 from training.datasets.rendered.tune import draw_tune
-from training.datasets.varied import backing, players
+from training.datasets.varied import backing, band, players
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.grooves import GROOVES, LIKE
+from training.datasets.varied.patches import PatchSet, find_timidity
 from training.datasets.varied.studio import SAMPLE_RATE, produce
 from training.datasets.varied.studios import DECADES, Studio, draw_studio
 from training.datasets.varied_set import plan_variations
@@ -53,6 +58,28 @@ def test_factors_are_independent() -> None:
     )
     # Twenty cells of 200 each; five standard deviations of a binomial count.
     assert np.abs(table - 200).max() < 5 * np.sqrt(200)
+
+
+def test_a_borrowing_piece_is_planned_as_any_other() -> None:
+    plain, borrowing = (list(plan_variations(30, tunes=10, seed=2, borrowing=each)) for each in (False, True))
+    assert [piece.factors.tags for piece in plain] == [piece.factors.tags for piece in borrowing]
+    assert {piece.name for piece in plain}.isdisjoint(piece.name for piece in borrowing)
+
+
+@pytest.mark.parametrize("fields_together", band.BORROWED)
+def test_what_is_borrowed_is_independent_of_the_genre_and_the_groove_is_kept(fields_together: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(4)
+    lenders = {name: {getattr(lender, name) for lender in GENRES.values()} for name in fields_together}
+    for genre in GENRES.values():
+        borrowing = [band._borrow(genre, rng=rng) for _ in range(200)]
+        for name in fields_together:
+            assert {getattr(each, name) for each in borrowing} == lenders[name]
+        # Harmony comes from one genre as a whole.
+        known = {tuple(getattr(lender, name) for name in fields_together) for lender in GENRES.values()}
+        assert {tuple(getattr(each, name) for name in fields_together) for each in borrowing} <= known
+        assert all(
+            (each.lively, each.calm, each.swing) == (genre.lively, genre.calm, genre.swing) for each in borrowing
+        )
 
 
 def test_a_plan_needs_a_piece_for_each_tune() -> None:
@@ -131,7 +158,10 @@ def test_every_chord_that_is_composed_is_spelt_with_its_own_third_and_fifth(genr
 
 
 class _Sines:
-    """A soundfont whose every sound is a sine."""
+    """A bank whose every sound is a sine."""
+
+    def has(self, program: int, *, bank: int = 0) -> bool:
+        return program == 0 and bank == 0
 
     def sound(self, part: Part, *, seconds: float) -> np.ndarray:
         time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
@@ -145,7 +175,7 @@ class _Sines:
 @pytest.mark.parametrize("semitones", [-5, -2, 3, 5])
 def test_an_instrument_of_another_size_plays_the_same_notes_at_the_same_time(semitones: int) -> None:
     part = Part("lead", 0, (Note(0.5, 1.0, 69, 100),))
-    sound = players._resized(part, _Sines(), semitones, seconds=2.0)  # type: ignore[arg-type]
+    sound = players._resized(part, _Sines(), semitones, seconds=2.0)
     assert sound.shape == (1, 2 * SAMPLE_RATE)
     loud = np.flatnonzero(np.abs(sound[0]) > 0.3) / SAMPLE_RATE
     assert loud[0] == pytest.approx(0.5, abs=0.01)
@@ -153,3 +183,54 @@ def test_an_instrument_of_another_size_plays_the_same_notes_at_the_same_time(sem
     spectrum = np.abs(np.fft.rfft(sound[0]))
     hz = spectrum.argmax() * SAMPLE_RATE / sound.shape[1]
     assert 12 * abs(np.log2(hz / 440)) < 0.05
+
+
+class _Loud(_Sines):
+    """A bank that has another program, and is loud."""
+
+    def has(self, program: int, *, bank: int = 0) -> bool:
+        return program == 41 and bank == 0
+
+    def sound(self, part: Part, *, seconds: float) -> np.ndarray:
+        return 9 * super().sound(part, seconds=seconds)
+
+
+@pytest.mark.parametrize(("program", "peak"), [(0, 1.0), (41, 9.0), (99, 1.0)])
+def test_a_bank_that_lacks_a_program_leaves_it_to_one_that_has_it(program: int, peak: float) -> None:
+    part = Part("bass", program, (Note(0.2, 0.5, 45, 90),))
+    chosen = players._that_has(program, _Sines(), [_Sines(), _Loud()])
+    assert np.abs(chosen.sound(part, seconds=1.0)).max() == pytest.approx(peak, abs=0.01)
+
+
+CONFIGURATION = """dir /usr/share/midi/some
+# by hand
+drumset 0
+ 35	Drum_000/035_Kick_1.pat amp=100
+bank 0
+ 0	Tone_000/000_Acoustic_Grand_Piano.pat amp=120 pan=center
+ 40	Tone_000/040_Violin.pat # a fiddle
+"""
+
+
+def test_a_configuration_says_which_programs_and_kits_there_are(tmp_path: Path) -> None:
+    (tmp_path / "some.cfg").write_text(CONFIGURATION)
+    patches = PatchSet(tmp_path / "some.cfg", Path("/bin/false"))
+    assert [program for program in range(128) if patches.has(program)] == [0, 40]
+    assert [kit for kit in range(128) if patches.has(kit, bank=DRUM_BANK)] == [0]
+    with pytest.raises(PlayingError, match="TiMidity gave up"):
+        patches.sound(Part("lead", 0, (Note(0.0, 0.5, 60, 90),)), seconds=1.0)
+
+
+FREEPATS = Path("/etc/timidity/freepats.cfg")
+
+
+@pytest.mark.skipif(not (shutil.which("timidity") and FREEPATS.is_file()), reason="timidity or freepats is missing")
+@pytest.mark.parametrize("program", [0, 24, 40, 60, 73])
+def test_patches_sound_at_their_time_and_pitch(program: int) -> None:
+    part = Part("lead", program, (Note(0.5, 1.0, 69, 100),))
+    sound = PatchSet(FREEPATS, find_timidity(None)).sound(part, seconds=2.0)
+    assert sound.shape == (1, 2 * SAMPLE_RATE)
+    loud = np.flatnonzero(np.abs(sound[0]) > 0.1 * np.abs(sound).max()) / SAMPLE_RATE
+    assert loud[0] == pytest.approx(0.5, abs=0.02)
+    hz = np.abs(np.fft.rfft(sound[0] * np.hanning(sound.shape[1]))).argmax() / 2
+    assert 12 * abs(np.log2(hz / 440)) < 0.2

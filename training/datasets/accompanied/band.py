@@ -28,7 +28,7 @@ class BandMissingError(ValueError):
 
 
 class PlayingError(RuntimeError):
-    """MMA or fluidsynth failed on a piece."""
+    """A program failed on a piece."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def find_tools(
     Raises:
         BandMissingError: If one is missing, or the soundfont is another than expected.
     """
-    programs = {"mma": find_mma(mma), "fluidsynth": _find("fluidsynth", fluidsynth)}
+    programs = {"mma": find_mma(mma), "fluidsynth": find_program("fluidsynth", fluidsynth)}
     if not soundfont.is_file():
         raise BandMissingError(f"{soundfont} is not there; take TimGM6mb.sf2 from Debian's package timgm6mb-soundfont")
     sha256 = hashlib.sha256(soundfont.read_bytes()).hexdigest()
@@ -78,10 +78,15 @@ def find_mma(given: Path | None) -> Path:
     Raises:
         BandMissingError: If it is not there.
     """
-    return _find("mma", given)
+    return find_program("mma", given)
 
 
-def _find(name: str, given: Path | None) -> Path:
+def find_program(name: str, given: Path | None) -> Path:
+    """The given command or, without one, that of this name on the path.
+
+    Raises:
+        BandMissingError: If it is not there.
+    """
     found = shutil.which(str(given) if given else name)
     if found is None:
         raise BandMissingError(

@@ -25,6 +25,16 @@ MACHINE_GENRES = frozenset({"electronic", "hip hop"})
 BASSES = {"electric": (33, 34, 35), "upright": (32,), "synth": (38, 39), "slapped": (36, 37, 33)}
 COLOURS = (16, 4, 89, 92, 95)
 
+# What comes along with a genre, beside its groove. The fields of a line go together.
+BORROWED = (
+    ("chord_size", "voicing", "is_bluesy", "dressing"),
+    ("pace",),
+    ("bass_sound",),
+    ("pump",),
+)
+# How often a borrowing piece has each of these from a genre that is drawn, and a machine for its drums.
+BORROWS, BORROWED_MACHINE = 0.6, 0.35
+
 # How often a part that could be heard is.
 OWN_GROOVE, HAS_COLOUR, HAS_SEQUENCE = 0.3, 0.12, 0.5
 LEFT_OUT = {"lead": 0.06, "chords": 0.06, "bass": 0.06, "percussion": 0.3, "crash": 0.3}
@@ -32,12 +42,17 @@ LEFT_OUT = {"lead": 0.06, "chords": 0.06, "bass": 0.06, "percussion": 0.3, "cras
 
 @dataclass(frozen=True)
 class VariedFactors:
-    """What a piece is to be; genre and instrument may be ones that `rendered` does not have."""
+    """What a piece is to be; genre and instrument may be ones that `rendered` does not have.
+
+    Attributes:
+        is_borrowing: Whether what only comes along with the genre (harmony, pace, bass, drum kit) may be another's.
+    """
 
     genre: str
     mood: str
     instrument: str
     era: str
+    is_borrowing: bool = False
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -66,6 +81,8 @@ def make_piece(
     is_own = factors.genre in GENRES and playing.random() < OWN_GROOVE
     mood = vary_mood(factors.mood, rng=playing)
     genre = _vary_genre(GENRES[like], factors.genre, is_own=is_own, rng=playing)
+    if factors.is_borrowing:
+        genre = _borrow(genre, rng=playing)
     if not is_own:
         mood = replace(mood, slowing=0.0)  # MMA keeps its tempo
     composition = compose(draw_tune(writing), mood=mood, genre=genre)
@@ -90,6 +107,15 @@ def _vary_genre(genre: Genre, name: str, *, is_own: bool, rng: np.random.Generat
         push=genre.push * float(rng.uniform(0, 1.4)),
         pump=genre.pump * float(rng.uniform(0, 1.2)),
     )
+
+
+def _borrow(genre: Genre, *, rng: np.random.Generator) -> Genre:
+    """The same groove in what may be other genres' harmony, at another's pace and with another's bass."""
+    for fields in BORROWED:
+        if rng.random() < BORROWS:
+            lender = GENRES[str(rng.choice(list(GENRES)))]
+            genre = replace(genre, **{field: getattr(lender, field) for field in fields})
+    return genre
 
 
 def _parts(
@@ -131,10 +157,14 @@ def _parts(
 def _sounds(factors: VariedFactors, genre: Genre, mood: Mood, rng: np.random.Generator) -> dict[str, Sound]:
     family, decade = FAMILIES[factors.instrument], DECADES[factors.era]
     is_machine = factors.genre in MACHINE_GENRES or rng.random() < 0.04
+    if factors.is_borrowing and rng.random() < BORROWS:
+        is_machine = rng.random() < BORROWED_MACHINE
     kit = int(rng.choice(decade.machines if is_machine else decade.kits))
     if not is_machine and not mood.is_lively and factors.genre in {"jazz", "country", "latin"} and rng.random() < 0.5:
         kit = BRUSH
-    bass = "slapped" if factors.genre in {"funk", "soul"} else genre.bass_sound
+    bass = genre.bass_sound
+    if factors.genre in {"funk", "soul"} and not factors.is_borrowing:
+        bass = "slapped"
     if rng.random() < 0.2:
         bass = "electric"
     sounds = dict.fromkeys(ROLES, Sound(kit, DRUM_BANK))

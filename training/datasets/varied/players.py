@@ -1,7 +1,7 @@
 """Parts sounded on soundfonts, no two players alike. Input from `band`, output to `studio`.
 
-Free General-MIDI soundfonts are few, and a model would soon know their samples by heart. So an instrument's body is
-made larger or smaller: its notes are played lower or higher and the sound is read faster or slower, which moves its
+Free banks of General-MIDI sounds are few, and a model would soon know their samples by heart. So an instrument's body
+is made larger or smaller: its notes are played lower or higher and the sound is read faster or slower, which moves its
 formants and its attack and leaves the notes where they were. And a part may be doubled by another member of its family.
 """
 
@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import signal
 
 from training.datasets.rendered.effects import Sound
 from training.datasets.rendered.performance import DRUM_BANK
 from training.datasets.rendered.score import DRUM_ROLES, Note, Part
-from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.studio import SAMPLE_RATE
 from training.datasets.varied.studios import STANDARD
@@ -31,16 +32,26 @@ LARGEST_RETUNING = 3.0
 LARGEST_DENOMINATOR = 40
 
 
+class Bank(Protocol):
+    """Sounds under General MIDI's numbers: a soundfont, or a set of patches."""
+
+    def has(self, program: int, *, bank: int = 0) -> bool:
+        """Whether it has a sound under that number."""
+
+    def sound(self, part: Part, *, seconds: float) -> NDArray[np.float64]:
+        """One part alone, `(channels, samples)` at `studio.SAMPLE_RATE`."""
+
+
 @dataclass(frozen=True)
 class Studios:
     """What plays.
 
     Attributes:
-        soundfonts: Opened at `studio.SAMPLE_RATE`; each piece draws one for its band and one for its drums.
+        banks: At `studio.SAMPLE_RATE`; each piece draws one for its band and one for its drums.
         mma: MMA's command.
     """
 
-    soundfonts: Sequence[Soundfont]
+    banks: Sequence[Bank]
     mma: Path
 
 
@@ -54,13 +65,13 @@ def sound_parts(
         instrument: The family of lead and chords.
         studios: What plays.
         seconds: Length of every stem.
-        rng: Of soundfonts, sizes and doublings.
+        rng: Of banks, sizes and doublings.
 
     Returns:
         Role to stem, `(1, samples)`; a part of which nothing is heard is left out.
     """
-    fonts = studios.soundfonts
-    band, drums = (fonts[int(rng.integers(len(fonts)))] for _ in range(2))
+    banks = studios.banks
+    band, drums = (banks[int(rng.integers(len(banks)))] for _ in range(2))
     tuning = float(rng.uniform(-LARGEST_RETUNING, LARGEST_RETUNING)) if rng.random() < RESIZED else 0.0
     stems = {}
     for role, part in parts.items():
@@ -68,27 +79,32 @@ def sound_parts(
             kit = part if drums.has(part.program, bank=DRUM_BANK) else replace(part, program=STANDARD)
             stem = _resized(kit, drums, tuning, seconds=seconds)
         else:
-            stem = _resized(part, band, _size(rng), seconds=seconds)
+            stem = _resized(part, _that_has(part.program, band, banks), _size(rng), seconds=seconds)
             if role in {"lead", "chords"} and rng.random() < DOUBLED:
                 family = FAMILIES[instrument]
                 programs = family.leads if role == "lead" else family.chords
                 second = replace(part, program=int(rng.choice(programs)))
-                other = fonts[int(rng.integers(len(fonts)))]
+                other = _that_has(second.program, banks[int(rng.integers(len(banks)))], banks)
                 stem = stem + float(rng.uniform(0.3, 1)) * _resized(second, other, _size(rng), seconds=seconds)
         if stem.any():
             stems[role] = stem
     return stems
 
 
+def _that_has(program: int, drawn: Bank, banks: Sequence[Bank]) -> Bank:
+    """The bank that was drawn or, if it lacks the program, the first that has it."""
+    return next((bank for bank in (drawn, *banks) if bank.has(program)), drawn)
+
+
 def _size(rng: np.random.Generator) -> int:
     return int(rng.integers(-LARGEST_RESIZING, LARGEST_RESIZING + 1)) if rng.random() < RESIZED else 0
 
 
-def _resized(part: Part, font: Soundfont, semitones: float, *, seconds: float) -> Sound:
+def _resized(part: Part, bank: Bank, semitones: float, *, seconds: float) -> Sound:
     """The part as it stands, by an instrument that is smaller by so many semitones (larger if negative)."""
     samples = round(seconds * SAMPLE_RATE)
     if not semitones:
-        return np.asarray(font.sound(part, seconds=seconds).mean(axis=0, keepdims=True)[:, :samples])
+        return np.asarray(bank.sound(part, seconds=seconds).mean(axis=0, keepdims=True)[:, :samples])
     # Read faster by this factor, what is played so many semitones lower and so much slower is in place again.
     ratio = Fraction(2 ** (semitones / 12)).limit_denominator(LARGEST_DENOMINATOR)
     faster = float(ratio)
@@ -102,6 +118,6 @@ def _resized(part: Part, font: Soundfont, semitones: float, *, seconds: float) -
         )
         for note in part.notes
     )
-    slow = font.sound(replace(part, notes=notes), seconds=seconds * faster).mean(axis=0, keepdims=True)
+    slow = bank.sound(replace(part, notes=notes), seconds=seconds * faster).mean(axis=0, keepdims=True)
     fast = signal.resample_poly(slow, ratio.denominator, ratio.numerator, axis=1)[:, :samples]
     return np.pad(fast, ((0, 0), (0, samples - fast.shape[1])))
