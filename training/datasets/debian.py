@@ -54,13 +54,16 @@ def read_debian(folder: Path, *, debs: Path | None = None, listed: PackageList |
 
     Args:
         folder: Holds a folder for each package, of the package's name.
-        debs: The packages' files, to unpack into `folder` what is not there yet; by default `folder` too.
+        debs: The packages' files, to unpack into `folder` what is not there yet, the folder included; by default
+            `folder` too.
         listed: Which packages there are; by default those that Facet knows.
 
     Raises:
         DatasetLayoutError: If not one package is there, or one cannot be unpacked.
     """
     listed = listed or read_package_list()
+    if debs is not None and debs.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
     gathering = Gathering(folder)
     missing = [package for package in listed.packages if not _is_there(package, folder, debs or folder, gathering)]
     if missing:

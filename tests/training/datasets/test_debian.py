@@ -232,9 +232,8 @@ def test_of_two_files_of_the_same_bytes_one_is_a_track(tmp_path: Path) -> None:
 
 
 def test_packages_are_unpacked_once_and_missing_ones_are_told(tmp_path: Path) -> None:
-    debs, folder = tmp_path / "debs", tmp_path / "music"
+    debs, folder = tmp_path / "debs", tmp_path / "none" / "yet"
     debs.mkdir()
-    folder.mkdir()
     content = deb({"music/a.ogg": audio(21)})
     (debs / "p_2_all.deb").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
