@@ -49,7 +49,7 @@ PROOFS: Mapping[str, Proof] = {
     "publishing": Proof("snapshots published under load: no failed request", "snapshots", 20, 2),
     "another_model": Proof("another model takes over under load: no failed request", "changes", 5, 1),
     "two_services": Proof("what one service changes, the other sees within two seconds", "tracks", 50, 3),
-    "kills": Proof("kill -9 at random moments: nothing lost, doubled or half-visible", "kills", 200, 10),
+    "kills": Proof("kill -9 at random moments: nothing lost, doubled or half-visible", "kills", 200, 8),
     "openapi": Proof("the OpenAPI document, by schemathesis with all its checks", "examples a call", 100, 3),
     "capacity": Proof(
         "twice as many questions as it can answer: refused with a code, the rest answered", "s", 300, 5, True
