@@ -4,6 +4,7 @@ Imports numpy, PyAV, soundfile and `audio`, nothing else. A message is JSON and 
 nothing is pickled, as a file may have taken this process over and the parent reads what it writes.
 """
 
+import errno
 import json
 import os
 import resource
@@ -108,15 +109,28 @@ def serve(connection: socket.socket, memory_bytes: int) -> NoReturn:
         except AudioError as error:
             answer = _audio_error(error.code, error.message)
         except OSError as error:
-            answer = {"kind": "os_error", "errno": error.errno, "message": error.strerror, "path": str(request.path)}
+            answer = _os_error(error, request.path, memory_bytes)
         except MemoryError:
-            _lift_memory_limit()
-            message = f"{request.path.name} needs more memory than the {memory_bytes / 2**20:,.0f} MiB allowed"
-            answer = _audio_error(AudioErrorCode.TOO_LARGE, message) | {"is_reusable": False}
+            answer = _out_of_memory(request.path, memory_bytes)
         except Exception as error:  # the file found a mistake of ours: it costs itself, like a crash
             message = f"{request.path.name} ended its decoder ({type(error).__name__}: {error})"
             answer = _audio_error(AudioErrorCode.DECODER_CRASHED, message) | {"is_reusable": False}
         send_message(connection, answer | {"is_last": True})
+
+
+def _os_error(error: OSError, path: Path, memory_bytes: int) -> dict[str, Any]:
+    """The answer of a file that the system would not open or read."""
+    # To open a file takes memory, too.
+    if error.errno == errno.ENOMEM:
+        return _out_of_memory(path, memory_bytes)
+    return {"kind": "os_error", "errno": error.errno, "message": error.strerror, "path": str(path)}
+
+
+def _out_of_memory(path: Path, memory_bytes: int) -> dict[str, Any]:
+    """The answer of a file that the memory allowed is not enough for; the process is of no further use."""
+    _lift_memory_limit()
+    message = f"{path.name} needs more memory than the {memory_bytes / 2**20:,.0f} MiB allowed"
+    return _audio_error(AudioErrorCode.TOO_LARGE, message) | {"is_reusable": False}
 
 
 def _listen(connection: socket.socket, requests: "SimpleQueue[_Request]") -> None:

@@ -4,8 +4,6 @@ A `ModelBundle` is all that passes from learning to answering; the format is in 
 knows ONNX Runtime, and only `_providers` knows devices.
 """
 
-import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from index.bundle_files import proxies_in, verified
 from index.bundle_manifest import (
     CARD_FILE,
     ENCODER_FILE,
     MANIFEST_FILE,
     PROXIES_FILE,
-    BundleCorruptedError,
     BundleManifest,
     BundleMismatchError,
     BundleMissingError,
@@ -141,14 +139,14 @@ class ModelBundle:
         if not folder.is_dir():
             raise BundleMissingError(f"{folder} is not a folder; a bundle is one, with {MANIFEST_FILE} in it")
         manifest = BundleManifest.read(folder / MANIFEST_FILE)
-        files = {name: _verified(folder / name, expected) for name, expected in manifest.files.items()}
+        files = {name: verified(folder / name, expected) for name, expected in manifest.files.items()}
         card = folder / CARD_FILE
         return cls(
             manifest=manifest,
             encoder_id=manifest.files[ENCODER_FILE][:ENCODER_ID_DIGITS],
             subspaces=manifest.subspaces,
             tags=tuple(Tag(entry.name, entry.dimension, entry.bias, entry.calibration) for entry in manifest.tags),
-            proxies=_read_proxies(files[PROXIES_FILE], manifest, folder / PROXIES_FILE),
+            proxies=proxies_in(files[PROXIES_FILE], manifest, folder / PROXIES_FILE),
             card=card.read_text(encoding="utf-8") if card.is_file() else None,
             batch_size=batch_size,
             _session=_open_encoder(
@@ -216,44 +214,6 @@ class ModelBundle:
     def _batches(self, n: int) -> Iterator[slice]:
         for start in range(0, n, self.batch_size):
             yield slice(start, min(start + self.batch_size, n))
-
-
-def _verified(path: Path, expected: str) -> bytes:
-    """The file's bytes, hashed: what was verified is what is used, whatever becomes of the file meanwhile."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise BundleMissingError(f"{path} does not exist, but {MANIFEST_FILE} lists it") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise BundleCorruptedError(
-            f"{path}: sha256 is {found[:12]}, {MANIFEST_FILE} says {expected[:12]}; fetch or export the bundle again"
-        )
-    return content
-
-
-def _read_proxies(content: bytes, manifest: BundleManifest, path: Path) -> Vectors:
-    subspaces = manifest.subspaces
-    try:
-        proxies = np.load(io.BytesIO(content), allow_pickle=False)
-    except ValueError as error:
-        raise BundleMismatchError(f"{path} is not an array: {error}") from error
-    expected = (len(manifest.tags), subspaces.width)
-    if proxies.shape != expected or proxies.dtype != np.float32:
-        raise BundleMismatchError(
-            f"{path} holds {proxies.dtype} {proxies.shape}, {MANIFEST_FILE} tells of float32 {expected} (tags, width)"
-        )
-    if not np.isfinite(proxies).all():
-        raise BundleMismatchError(f"{path} holds numbers that are not finite")
-    for tag, proxy in zip(manifest.tags, proxies, strict=True):
-        outside = proxy.copy()
-        outside[subspaces[tag.dimension].slice] = 0.0
-        if outside.any():
-            raise BundleMismatchError(
-                f"{path}: the proxy of tag {tag.name!r} is not zero outside its dimension {tag.dimension!r}"
-            )
-    proxies.setflags(write=False)
-    return np.asarray(proxies)
 
 
 def _open_encoder(content: bytes, manifest: BundleManifest, path: Path, *, threads: int, device: Device) -> Any:

@@ -17,7 +17,7 @@ from proofs.processes import run_facet, serving
 from proofs.proving import check, tell
 from proofs.small_catalogue import SmallCatalogue, add_made_up_tracks, small_catalogue
 from service.catalogue.repository import Catalogue
-from service.indexing.follower import COMPACT_FROM_TRACKS
+from service.indexing.compacting import COMPACT_FROM_TRACKS
 
 SEARCH = "/search?tag=rock&limit=100"
 

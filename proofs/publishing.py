@@ -17,7 +17,7 @@ from proofs.processes import run_facet, serving
 from proofs.proving import check, tell
 from proofs.small_catalogue import add_made_up_tracks, small_catalogue
 from service.catalogue.repository import Catalogue
-from service.indexing.follower import worthwhile
+from service.indexing.compacting import worthwhile
 
 ASKERS = 4
 PUBLISHED_SECONDS = 900.0

@@ -13,7 +13,8 @@ from index.model import ModelBundle
 from proofs.killed_snapshots import BATCH
 from proofs.small_catalogue import add_made_up_tracks
 from service.catalogue.repository import Catalogue
-from service.indexing import follower
+from service.indexing import compacting
+from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import snapshots_root
 
 COMPACTIONS = 4
@@ -22,13 +23,13 @@ COMPACTIONS = 4
 def main() -> None:
     """Compact some times."""
     url, model, data = sys.argv[1:]
-    follower.COMPACT_FROM_TRACKS = BATCH - 1
-    follower.COMPACT_FROM_SHARE = 0.0
+    compacting.COMPACT_FROM_TRACKS = BATCH - 1
+    compacting.COMPACT_FROM_SHARE = 0.0
     bundle = ModelBundle.open(Path(model))
     rng = np.random.default_rng()
     with Catalogue.open(url) as catalogue:
         root = snapshots_root(Path(data) / "snapshots", catalogue=catalogue, encoder_id=bundle.encoder_id)
-        following = follower.IndexFollower(
+        following = IndexFollower(
             catalogue, root, encoder_id=bundle.encoder_id, subspaces=bundle.subspaces, poll_seconds=0.01
         )
         following.start()

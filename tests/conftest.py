@@ -1,12 +1,29 @@
 """Databases to test with: SQLite's file, and PostgreSQL on a real server; what is asked of the one is asked of both."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from service.catalogue.repository import Catalogue
 from tests.postgresql_server import HOW_TO_INSTALL, PostgresqlServer, named_server, postgresql_programs, started_server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """What a test sets up for the log is gone after it: a command that it calls sets up the log of its process.
+
+    Around all of the test, fixtures of modules included, whose setting up a fixture would come too late to see.
+    """
+    root, service = logging.getLogger(), logging.getLogger("service")
+    handlers, levels = root.handlers[:], (root.level, service.level)
+    try:
+        return (yield)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        service.setLevel(levels[1])
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
 """What can be filtered by, of many tracks at once. `Catalogue.facts_since` hands it to the searcher, which keeps it."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sqlalchemy import LargeBinary, Select, Text, select, type_coerce
+from sqlalchemy.orm import Session
 
 from index.subspaces import Vectors
 from service.catalogue.database import Database
@@ -74,6 +76,18 @@ def facts_since(database: Database, encoder_id: str, revision: int, *, with_tags
                     labels=[_folded_labels(labels) for labels in columns[5]],
                     tag_probabilities=_numbers(columns[6]) if with_tags else None,
                 )
+
+
+def counted_labels(session: Session) -> dict[str, int]:
+    """Every label that a track has, as it is mostly written, and how many tracks have it; in any case it counts."""
+    counts: Counter[str] = Counter()
+    spellings: dict[str, Counter[str]] = {}
+    for labels in session.scalars(select(LabelsRow.labels)):
+        for label in labels:
+            folded = folded_label(label)
+            counts[folded] += 1
+            spellings.setdefault(folded, Counter())[label] += 1
+    return {spellings[folded].most_common(1)[0][0]: counts[folded] for folded in sorted(counts)}
 
 
 def _folded_labels(labels: str | None) -> frozenset[str]:

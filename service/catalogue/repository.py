@@ -4,35 +4,28 @@
 values that come out are plain (`records`), free of any session.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from index.subspaces import Vectors
 from service.catalogue.bundles import Bundles
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, CatalogueReplacedError, TrackNotFoundError
-from service.catalogue.facts import FactsBatch, facts_since, folded_label
+from service.catalogue.facts import FactsBatch, counted_labels, facts_since
+from service.catalogue.failures import Failures
 from service.catalogue.jobs import Jobs
 from service.catalogue.known_files import KnownFile, known_files
 from service.catalogue.paths import at_or_under, divide_by_path
-from service.catalogue.records import IngestResult, Outcome, Track, TrackEmbedding
-from service.catalogue.tables import (
-    SCHEMA_REVISION,
-    EmbeddingRow,
-    LabelsRow,
-    ResultRow,
-    SecretRow,
-    StateRow,
-    TrackRow,
-)
-from service.catalogue.writing import Writing, folded_name
+from service.catalogue.records import Track, TrackEmbedding
+from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, SecretRow, StateRow, TrackRow
+from service.catalogue.track_lists import track_ids_by_artist, tracks_after, tracks_named
+from service.catalogue.writing import Writing
 
 if TYPE_CHECKING:  # it brings FAISS along, which commands that only look do without
     from index.live_state import Change
@@ -53,6 +46,7 @@ class Catalogue:
         self._database = database
         self.jobs = Jobs(database)
         self.bundles = Bundles(database)
+        self.failures = Failures(database)
         with database.reading() as session:
             self._identity: str = session.scalars(select(StateRow.identity)).one()
             self._cursor_secret = session.scalars(select(SecretRow.secret).where(SecretRow.purpose == CURSORS)).one()
@@ -202,9 +196,8 @@ class Catalogue:
             limit: The most to return.
             after: The last id of the page before. It need not be there any more.
         """
-        question = select(TrackRow).where(TrackRow.id > (after or "")).order_by(TrackRow.id).limit(limit)
         with self._database.reading() as session:
-            return [row.as_track() for row in session.scalars(question)]
+            return tracks_after(session, after or "", limit=limit)
 
     def tracks_named(self, words: Sequence[str], *, limit: int) -> list[Track]:
         """Tracks whose title or artist holds each of these words, in the order they were added.
@@ -215,16 +208,8 @@ class Catalogue:
             words: Parts of names; none of them means every track.
             limit: The most to return.
         """
-        question = select(TrackRow).order_by(TrackRow.id).limit(limit)
-        for word in words:
-            question = question.where(
-                or_(
-                    func.lower(TrackRow.title).contains(word.lower(), autoescape=True),
-                    TrackRow.artist_folded.contains(folded_name(word), autoescape=True),
-                )
-            )
         with self._database.reading() as session:
-            return [row.as_track() for row in session.scalars(question)]
+            return tracks_named(session, words, limit=limit)
 
     def count_tracks(self) -> int:
         """Number of tracks."""
@@ -239,9 +224,8 @@ class Catalogue:
 
     def track_ids_by_artist(self, artist: str) -> list[str]:
         """Tracks of this artist, in the order of ids; case and space around the name do not matter."""
-        question = select(TrackRow.id).where(TrackRow.artist_folded == folded_name(artist)).order_by(TrackRow.id)
         with self._database.reading() as session:
-            return list(session.scalars(question))
+            return track_ids_by_artist(session, artist)
 
     def embedding(self, track_id: str, encoder_id: str) -> TrackEmbedding | None:
         """What a track is in an embedding space, or None if it is not in it."""
@@ -258,34 +242,10 @@ class Catalogue:
                 )
             }
 
-    def failures(self) -> list[IngestResult]:
-        """Files whose latest ingest failed, in the order of paths."""
-        question = select(ResultRow).where(ResultRow.outcome == Outcome.FAILED).order_by(ResultRow.path)
-        with self._database.reading() as session:
-            return [row.as_result() for row in session.scalars(question)]
-
-    def count_failures(self) -> dict[str, int]:
-        """Number of files whose latest ingest failed, by code."""
-        question = (
-            select(ResultRow.code, func.count())
-            .where(ResultRow.outcome == Outcome.FAILED)
-            .group_by(ResultRow.code)
-            .order_by(ResultRow.code)
-        )
-        with self._database.reading() as session:
-            return {code or "": count for code, count in session.execute(question)}
-
     def labels(self) -> dict[str, int]:
         """Every label that a track has, as it is mostly written, and how many tracks have it; in any case it counts."""
-        counts: Counter[str] = Counter()
-        spellings: dict[str, Counter[str]] = {}
         with self._database.reading() as session:
-            for labels in session.scalars(select(LabelsRow.labels)):
-                for label in labels:
-                    folded = folded_label(label)
-                    counts[folded] += 1
-                    spellings.setdefault(folded, Counter())[label] += 1
-        return {spellings[folded].most_common(1)[0][0]: counts[folded] for folded in sorted(counts)}
+            return counted_labels(session)
 
     # What ingest needs
 
@@ -331,12 +291,6 @@ class Catalogue:
         """
         with self.writing() as writing:
             return sum(writing.forget(some) for some in _portions(track_ids))
-
-    def forget_failures(self, paths: Collection[Path]) -> None:
-        """Keep no longer that these files failed."""
-        with self.writing() as writing:
-            for path in paths:
-                writing.forget_result(path)
 
 
 def _portions(keys: Collection[Key]) -> Iterator[list[Key]]:

@@ -103,7 +103,7 @@ def forget(context: click.Context, names: tuple[Path, ...], *, missing: bool, ye
             if count > FORGET_UNASKED and not yes:
                 click.confirm(f"Forget {count} tracks? Their files stay where they are", abort=True)
             forgotten = forget_tracks(catalogue, UploadStore(settings.uploads_dir), found.track_ids)
-            catalogue.forget_failures(found.failures)
+            catalogue.failures.forget(found.failures)
     click.echo(f"forgot {forgotten} tracks and {len(found.failures)} failures; no file was touched")
     for name in found.unknown:
         click.echo(f"{printable(str(name))}: the catalogue knows no such file, folder or track", err=True)
@@ -125,7 +125,7 @@ def list_(*, failed: bool, as_json: bool) -> None:
 
         with Catalogue.open(settings.catalogue_url) as catalogue:
             if failed:
-                for result in catalogue.failures():
+                for result in catalogue.failures.every():
                     fields = {"code": result.code, "path": str(result.path), "message": result.message}
                     _show(fields, list(fields.values()), as_json=as_json)
             else:

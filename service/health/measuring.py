@@ -53,7 +53,7 @@ def _counted(resources: Resources) -> Counted:
     wanted = catalogue.bundles.standing().wanted
     is_next = wanted is not None and wanted != resources.bundle.encoder_id
     return Counted(
-        failures=catalogue.count_failures(),
+        failures=catalogue.failures.count(),
         open_jobs=catalogue.jobs.count_open(),
         next_bundle=catalogue.bundles.progress(str(wanted)) if is_next else None,
     )

@@ -15,11 +15,9 @@ CODES = {
 def part_problems(resources: Resources) -> dict[str, PartProblem | None]:
     """What is wrong with the database, the bundle and the index; None where nothing is."""
     follower = resources.follower
-    return {
-        "database": follower.catalogue_problem,
-        "bundle": _bundle_problem(resources),
-        "index": follower.index_problem,
-    }
+    # First, for it catches up in another thread: whoever sees it in step sees what the bundle has heard as well.
+    index = follower.index_problem
+    return {"database": follower.catalogue_problem, "bundle": _bundle_problem(resources), "index": index}
 
 
 def _bundle_problem(resources: Resources) -> PartProblem | None:

@@ -1,4 +1,4 @@
-"""Keeps the live index in step with the catalogue: opens, follows, compacts, and starts over where it must.
+"""Keeps the live index in step with the catalogue: opens, follows, and starts over where it must.
 
 A thread of its own asks the catalogue for its revision about twice a second, so a change made by any process is
 searchable within a second. The searcher takes `index`; the health endpoint takes what is wrong.
@@ -15,17 +15,13 @@ from index.subspaces import Subspaces
 from index.threads import cap_threads
 from service.catalogue.errors import CatalogueError, CatalogueReplacedError, RevisionAheadError
 from service.catalogue.repository import Catalogue
+from service.indexing.compacting import Compactor, StoppingError, worthwhile
 from service.indexing.rebuilding import drop_snapshots, publish_from_catalogue
 from service.operations.logs import get_logger
 
 log = get_logger(__name__)
 
 POLL_SECONDS = 0.5
-# Compacting pays when brute force over what is not in the snapshot costs as much as the snapshot itself.
-COMPACT_FROM_TRACKS = 2000
-COMPACT_FROM_SHARE = 0.1
-# After compacting failed (a full disk, say), it is tried again this much later.
-COMPACT_AGAIN_SECONDS = 60.0
 # A database that takes this long to tell its revision is out of reach.
 SILENT_SECONDS = 5.0
 
@@ -41,10 +37,6 @@ class PartProblem:
 
     code: str
     reason: str
-
-
-class _StoppingError(Exception):
-    """The work of a snapshot is given up, for the service stops."""
 
 
 class IndexFollower:
@@ -75,9 +67,7 @@ class IndexFollower:
         # When the catalogue was last read, in seconds since 1970, and the revision it was at.
         self.seen_at: float | None = None
         self.seen_revision = 0
-        self.index_problem: PartProblem | None = PartProblem(
-            "index_behind", "the index has not caught up with the catalogue yet"
-        )
+        self._index_problem: PartProblem | None = None
         self._catalogue_problem: PartProblem | None = PartProblem(
             "catalogue_unavailable", "the catalogue has not been read yet"
         )
@@ -92,16 +82,25 @@ class IndexFollower:
         self._is_open = False
         self._corrupted: list[Path] = []
         self._followed = 0
-        self._compact_not_before = 0.0
         self._stopping = threading.Event()
         self._woken = threading.Event()
         self._follower = threading.Thread(target=self._follow_on, name="index-follower")
-        self._compactor: threading.Thread | None = None
+        self._compactor = Compactor(
+            root, current=lambda: self._index, between_steps=self._give_up_if_stopping, threads=threads
+        )
 
     @property
     def index(self) -> LiveIndex:
         """The index as of now. After starting over it is another one: take it anew for every question."""
         return self._index
+
+    @property
+    def index_problem(self) -> PartProblem | None:
+        """Why the index cannot answer, or None if it can, which is never before `caught_up` is set."""
+        problem = self._index_problem
+        if problem is None and not self.caught_up.is_set():
+            return PartProblem("index_behind", "the index has not caught up with the catalogue yet")
+        return problem
 
     @property
     def catalogue_problem(self) -> PartProblem | None:
@@ -119,9 +118,9 @@ class IndexFollower:
         """Stop following. A snapshot that is being made is given up, which takes seconds at most."""
         self._stopping.set()
         self._woken.set()
-        for thread in (self._follower, self._compactor):
-            if thread is not None and thread.is_alive():
-                thread.join()
+        if self._follower.is_alive():
+            self._follower.join()
+        self._compactor.close()
 
     def wake(self) -> None:
         """Look at the catalogue now: this process has changed it."""
@@ -136,7 +135,7 @@ class IndexFollower:
             if not self._is_open:
                 self._open()
             self._catch_up()
-        except _StoppingError:
+        except StoppingError:
             return
         except RevisionAheadError as error:
             # The database was replaced by an older one: nothing that was followed counts.
@@ -158,17 +157,8 @@ class IndexFollower:
             self.caught_up.set()
 
     def compact_if_worthwhile(self) -> None:
-        """Publish a snapshot in the background once enough has changed since the last one.
-
-        If another process has published a newer one, that is taken instead.
-        """
-        index = self._index
-        if index.uncompacted <= worthwhile(len(index)) or time.monotonic() < self._compact_not_before:
-            return
-        if self._compactor is not None and self._compactor.is_alive():
-            return
-        self._compactor = threading.Thread(target=self._compact, args=(index,), name="index-compactor")
-        self._compactor.start()
+        """Publish a snapshot in the background once enough has changed since the last one."""
+        self._compactor.compact_if_worthwhile()
 
     def _follow_on(self) -> None:
         cap_threads(self._threads)
@@ -259,32 +249,9 @@ class IndexFollower:
         if self._index.revision != before:
             log.info("index_followed", revision=self._index.revision, tracks=len(self._index))
 
-    def _compact(self, index: LiveIndex) -> None:
-        cap_threads(self._threads)
-        began = time.monotonic()
-        try:
-            published = next(iter(list_snapshots(self._root)), None)
-            if published is not None and (index.snapshot is None or published.name > index.snapshot.path.name):
-                index.open(published)
-                log.info("snapshot_adopted", snapshot=published.name)
-                return
-            path = index.compact(between_steps=self._give_up_if_stopping)
-        except _StoppingError:
-            return
-        except (OSError, SnapshotError) as error:
-            self._compact_not_before = time.monotonic() + COMPACT_AGAIN_SECONDS
-            log.warning("compaction_failed", error=str(error))
-            return
-        if index is not self._index:
-            # The index was made anew meanwhile: this snapshot is of what does not count any more.
-            delete_snapshot(path)
-            return
-        seconds = round(time.monotonic() - began, 2)
-        log.info("index_compacted", snapshot=path.name, tracks=len(index), seconds=seconds)
-
     def _give_up_if_stopping(self) -> None:
         if self._stopping.is_set():
-            raise _StoppingError
+            raise StoppingError
 
     def _empty(self) -> LiveIndex:
         return LiveIndex(self._root, encoder_id=self._encoder_id, subspaces=self._subspaces)
@@ -297,15 +264,10 @@ class IndexFollower:
         error: Exception | None = None,
     ) -> None:
         """Remember what is wrong, and log it once: when it begins, and when it is over."""
-        if (catalogue, index) != (self._catalogue_problem, self.index_problem):
+        if (catalogue, index) != (self._catalogue_problem, self._index_problem):
             wrong = catalogue or index
             if wrong is not None:
                 log.error("follower_stuck", problem=wrong.reason, error=str(error), exc_info=error)
             else:
                 log.info("follower_in_step", revision=self._index.revision, tracks=len(self._index))
-        self._catalogue_problem, self.index_problem = catalogue, index
-
-
-def worthwhile(tracks: int) -> float:
-    """Of an index of so many tracks, how many the snapshot may lack before a new one is worth its making."""
-    return max(COMPACT_FROM_TRACKS, COMPACT_FROM_SHARE * tracks)
+        self._catalogue_problem, self._index_problem = catalogue, index

@@ -38,7 +38,7 @@ def meant(catalogue: Catalogue, names: Sequence[Path], *, only_missing: bool) ->
             all stand for the whole catalogue.
         only_missing: Leave out what has its file. A file that may not be looked at is not missing.
     """
-    every_failure = [result.path for result in catalogue.failures()]
+    every_failure = [result.path for result in catalogue.failures.every()]
     track_ids: dict[str, None] = {}
     failures: dict[Path, None] = {}
     unknown = []

@@ -18,7 +18,7 @@ from index.snapshot import SnapshotError, list_snapshots, open_snapshot
 from service.bundles.keeping import answering_bundle
 from service.catalogue.errors import CatalogueError
 from service.catalogue.repository import Catalogue
-from service.indexing.follower import worthwhile
+from service.indexing.compacting import worthwhile
 from service.indexing.rebuilding import snapshots_root
 from service.listening import open_bundle, open_decoder
 from service.operations.findings import Finding, problem, warning, well

@@ -71,7 +71,7 @@ def _content(settings: Settings, where: str) -> Iterable[Finding]:
     try:
         with Catalogue.open(settings.catalogue_url) as opened:
             tracks = opened.count_tracks()
-            failures = opened.count_failures()
+            failures = opened.failures.count()
     except CatalogueError as error:
         yield problem(NAME, "database_unavailable", str(error), "mend the database; --thorough reads all of it")
         return

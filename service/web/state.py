@@ -77,7 +77,7 @@ def catalogue_state(resources: OpenResources, searcher: IndexSearcher) -> Catalo
         searchable=len(searcher.index),
         failures=[
             Failures(code=code, files=files, advice=advice_for(code))
-            for code, files in catalogue.count_failures().items()
+            for code, files in catalogue.failures.count().items()
         ],
         likeness=quantiles_by_dimension(searcher.index),
     )

@@ -1,5 +1,6 @@
 """The decoder in its child: the same excerpts, and nothing that a file does to it reaches the caller."""
 
+import errno
 import os
 import pickle
 import signal
@@ -17,6 +18,7 @@ import soundfile
 
 from index.audio import AudioError, AudioErrorCode, AudioMetadata, ExcerptPlan, Excerpts, open_audio
 from index.decoder import DecodeLimits, Decoder, DecoderClosedError, DecoderStartError
+from index.decoder_process import _os_error
 from tests.index.audio_files import FORMATS, Signal, music, write
 
 FEW = ExcerptPlan(sample_rate=16_000, excerpt_samples=16_000, excerpts_per_track=3)
@@ -225,6 +227,17 @@ def test_a_file_that_needs_too_much_memory_is_too_large(song: Path, megabytes: f
         assert code_of(decoder, song, half_minutes) is AudioErrorCode.TOO_LARGE
         # The next child is a new one, with as little memory.
         assert code_of(decoder, song, half_minutes) is AudioErrorCode.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"), [(errno.ENOMEM, "audio_error", "too_large"), (errno.EACCES, "os_error", None)]
+)
+def test_a_file_for_whose_opening_memory_is_lacking_is_too_large_as_well(
+    number: int, kind: str, code: str | None
+) -> None:
+    answer = _os_error(OSError(number, os.strerror(number)), Path("song.flac"), 2**20)
+    assert (answer["kind"], answer.get("code")) == (kind, code)
+    assert answer.get("is_reusable", True) is (kind == "os_error")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,10 @@ from proofs.proving import NotPossibleHereError
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", PROOFS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.alone if proof.measures_speed else ()) for name, proof in PROOFS.items()],
+)
 def test_what_is_promised_holds(name: str) -> None:
     try:
         prove(name, PROOFS[name].brief)

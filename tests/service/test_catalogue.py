@@ -401,14 +401,14 @@ def test_failures_are_listed_and_counted_until_the_file_is_well(catalogue: Catal
     with catalogue.writing() as writing:
         for result in failures:
             writing.record(result)
-    assert catalogue.failures() == failures
-    assert catalogue.count_failures() == {"not_audio": 1, "silent": 2}
+    assert catalogue.failures.every() == failures
+    assert catalogue.failures.count() == {"not_audio": 1, "silent": 2}
     with catalogue.writing() as writing:
         writing.record(IngestResult(Path("/1"), Outcome.ADDED, track_id="x"))
         writing.record(IngestResult(Path("/2"), Outcome.UNCHANGED, track_id="y"))
-    assert catalogue.failures() == failures[2:]
-    catalogue.forget_failures([Path("/3")])
-    assert catalogue.count_failures() == {}
+    assert catalogue.failures.every() == failures[2:]
+    catalogue.failures.forget([Path("/3")])
+    assert catalogue.failures.count() == {}
 
 
 def test_forgetting_a_track_forgets_what_ingest_said_of_its_file(catalogue: Catalogue) -> None:
@@ -416,7 +416,7 @@ def test_forgetting_a_track_forgets_what_ingest_said_of_its_file(catalogue: Cata
     with catalogue.writing() as writing:
         writing.record(IngestResult(Path("/a"), Outcome.FAILED, code="silent", message="it is silent"))
     assert catalogue.forget([track_id, "unknown"]) == 1
-    assert catalogue.failures() == []
+    assert catalogue.failures.every() == []
 
 
 def test_a_locked_database_is_said_to_be_so(catalogue_url: str) -> None:

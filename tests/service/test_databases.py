@@ -56,7 +56,7 @@ def test_a_text_with_a_character_zero_is_kept_without_it(catalogue: Catalogue) -
         track_id = writing.add(file_at("/a"), details(title="one\0two"), {ENCODER: embedding(0)})
         writing.record(IngestResult(Path("/b"), Outcome.FAILED, code="silent", message="\0"))
     assert catalogue.track(track_id).title == "one\ufffdtwo"
-    assert catalogue.failures()[0].message == "\ufffd"
+    assert catalogue.failures.every()[0].message == "\ufffd"
 
 
 def test_every_vector_is_read_as_of_one_moment(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:

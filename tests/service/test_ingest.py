@@ -191,7 +191,7 @@ def test_copies_of_what_is_no_audio_all_fail_for_their_own_reason(library: Libra
     results = library.ingest()
     assert [(r.outcome, r.code) for r in results] == [(Outcome.FAILED, "not_audio")] * 3
     assert all(result.path.name in (result.message or "") for result in results)
-    assert sorted(library.catalogue.failures(), key=lambda r: r.path) == sorted(results, key=lambda r: r.path)
+    assert sorted(library.catalogue.failures.every(), key=lambda r: r.path) == sorted(results, key=lambda r: r.path)
 
 
 def test_two_files_that_change_names_are_both_updated(library: Library) -> None:
@@ -252,12 +252,12 @@ def test_a_file_that_became_unreadable_keeps_its_track_and_is_well_again_when_it
     content, status = path.read_bytes(), path.stat()
     path.write_text("no audio any more")
     assert library.outcomes() == {"a.wav": Outcome.FAILED}
-    assert library.catalogue.count_failures() == {"not_audio": 1}
+    assert library.catalogue.failures.count() == {"not_audio": 1}
     assert library.catalogue.count_tracks() == 1
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert library.outcomes() == {"a.wav": Outcome.UNCHANGED}
-    assert library.catalogue.count_failures() == {}
+    assert library.catalogue.failures.count() == {}
 
 
 def test_what_failed_is_tried_again(library: Library) -> None:
@@ -267,7 +267,7 @@ def test_what_failed_is_tried_again(library: Library) -> None:
     assert library.outcomes() == {"a.wav": Outcome.FAILED}
     library.tone("a.wav", 200)
     assert library.outcomes() == {"a.wav": Outcome.ADDED}
-    assert library.catalogue.failures() == []
+    assert library.catalogue.failures.every() == []
 
 
 @dataclass
@@ -288,7 +288,7 @@ def test_a_file_that_disappears_while_it_is_read_is_not_found(library: Library) 
     [result] = library.ingest()
     assert (result.outcome, result.code) == (Outcome.FAILED, FileErrorCode.NOT_FOUND)
     # There is nothing to mend, and no later ingest would meet it: it is no lasting failure.
-    assert library.catalogue.failures() == []
+    assert library.catalogue.failures.every() == []
     assert library.catalogue.count_tracks() == 0
 
 
@@ -320,7 +320,7 @@ def test_a_file_that_the_system_does_not_give_is_not_readable(library: Library) 
     [result] = library.ingest()
     assert (result.outcome, result.code) == (Outcome.FAILED, FileErrorCode.NOT_READABLE)
     assert result.message == f"a.wav cannot be read: {os.strerror(errno.ELOOP)}"
-    assert library.catalogue.count_failures() == {"not_readable": 1}
+    assert library.catalogue.failures.count() == {"not_readable": 1}
 
 
 def test_files_and_folders_that_may_not_be_read_are_said_to_be_so(library: Library) -> None:
@@ -357,7 +357,7 @@ def test_a_path_that_no_database_can_keep_costs_one_file_and_not_the_run(library
     deep = results[len(folder.parts) + 1]
     assert (deep.outcome, deep.code) == (Outcome.FAILED, FileErrorCode.PATH_TOO_LONG)
     assert library.tracks().keys() == {"a.wav"}
-    assert library.catalogue.count_failures() == {"not_audio": 1}
+    assert library.catalogue.failures.count() == {"not_audio": 1}
 
 
 def test_a_link_to_nowhere_is_not_found(library: Library) -> None:
@@ -384,7 +384,7 @@ def test_names_that_are_not_utf8_are_ingested(library: Library) -> None:
     bad = os.fsdecode(b"bad \xff.wav")
     (library.root / bad).write_text("no audio")
     assert library.outcomes()[bad] is Outcome.FAILED
-    assert [failure.path.name for failure in library.catalogue.failures()] == [bad]
+    assert [failure.path.name for failure in library.catalogue.failures.every()] == [bad]
 
 
 def test_what_is_not_called_like_audio_is_ignored_unless_it_is_named(library: Library) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from service.settings import SHIPPED
@@ -42,6 +43,7 @@ def set_slider(page: Page, dimension: str, value: int) -> None:
     )
 
 
+@pytest.mark.alone
 def test_first_results_come_within_a_second(opened: Opened, address: str) -> None:
     page = opened()
     expect(page.locator("#rows .row[data-track]").first).to_be_visible()
@@ -106,6 +108,7 @@ def test_tags_lead_towards_and_away(opened: Opened) -> None:
     expect(page.locator("#found-title")).to_contain_text("Begin")
 
 
+@pytest.mark.alone
 def test_moving_a_slider_ranks_anew_in_less_than_200_ms(opened: Opened) -> None:
     page = opened()
     pick(page, "lanterns")

@@ -1,6 +1,7 @@
 """Tracks as a bundle hears them, with their labels: what every measure takes. `embedding_store` makes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,3 +53,20 @@ class EmbeddedTracks:
     def tags_of(self, notion: str | None) -> NDArray[np.int64]:
         """Columns of `labels` that belong to a notion; all for None."""
         return np.flatnonzero([notion in (None, each) for each in self.notions])
+
+    def only(self, chosen: NDArray[np.bool_]) -> Self:
+        """Some of the tracks, `chosen` `(n,)`, with their excerpts, numbered through."""
+        of_chosen = chosen[self.track]
+        positions = np.flatnonzero(chosen)
+        return replace(
+            self,
+            track_ids=tuple(self.track_ids[position] for position in positions),
+            artists=tuple(self.artists[position] for position in positions),
+            albums=tuple(self.albums[position] for position in positions),
+            labels=self.labels[chosen],
+            excerpts=self.excerpts[of_chosen],
+            track=np.searchsorted(positions, self.track[of_chosen]),
+            starts_seconds=self.starts_seconds[of_chosen],
+            tag_scores=self.tag_scores[chosen],
+            excerpt_tag_scores=self.excerpt_tag_scores[of_chosen],
+        )

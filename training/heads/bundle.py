@@ -5,12 +5,11 @@ the labelled music, other tunes. What is on the test side has no part in a bundl
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from index.bundle_manifest import ProvenanceEntry
 from index.model import Tag
@@ -201,25 +200,7 @@ def _known(learnt: LearntExcerpts, recipe: HeadRecipe) -> LearntExcerpts:
 def _on(side: Split, tracks: EmbeddedTracks, manifest: Manifest) -> EmbeddedTracks:
     """The tracks that the manifest has on a side."""
     ids = {manifest.track_id[position] for position in manifest.on(side)}
-    return _only(tracks, np.array([track in ids for track in tracks.track_ids], dtype=np.bool_))
-
-
-def _only(tracks: EmbeddedTracks, chosen: NDArray[np.bool_]) -> EmbeddedTracks:
-    """Some of the tracks, numbered through."""
-    of_chosen = chosen[tracks.track]
-    positions = np.flatnonzero(chosen)
-    return replace(
-        tracks,
-        track_ids=tuple(tracks.track_ids[position] for position in positions),
-        artists=tuple(tracks.artists[position] for position in positions),
-        albums=tuple(tracks.albums[position] for position in positions),
-        labels=tracks.labels[chosen],
-        excerpts=tracks.excerpts[of_chosen],
-        track=np.searchsorted(positions, tracks.track[of_chosen]),
-        starts_seconds=tracks.starts_seconds[of_chosen],
-        tag_scores=tracks.tag_scores[chosen],
-        excerpt_tag_scores=tracks.excerpt_tag_scores[of_chosen],
-    )
+    return tracks.only(np.array([track in ids for track in tracks.track_ids], dtype=np.bool_))
 
 
 def _calibrated(words: Words, tags: TagLogits, fitted: FittedHeads, sets: Sequence[EmbeddedTracks]) -> PlattScaling:

@@ -76,6 +76,14 @@ def until_it_answers(service: Service, encoder_id: str, *, seconds: float = 120)
         time.sleep(0.02)
 
 
+def unheard(service: Service) -> bool:
+    """Whether the index is in step, and the bundle is not ready for it has heard nothing."""
+    answer = service.get("/readyz")
+    assert answer.status_code == 503
+    checks = answer.json()["checks"]
+    return bool(checks["index"]["ready"]) and checks["bundle"]["code"] == "bundle_unheard"
+
+
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Nothing is embedded in the background before the event is set."""
@@ -276,7 +284,8 @@ def test_a_bundle_whose_copy_is_lost_gives_way_to_the_new_one(new: Settings, slo
     shutil.rmtree(new.bundles_dir)
     with running_service(new, patience_seconds=None) as service:
         assert answering(service) == encoder(new)
-        assert service.get("/readyz").status_code == 503
+        # Ready to be searched, with nothing to find: before that, searches are refused.
+        service.until(lambda: unheard(service))
         slowly.set()
         deadline = time.monotonic() + 60
         while len(service.every_item("/search?tag=rock", limit=100)) < TRACKS:

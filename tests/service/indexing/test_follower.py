@@ -19,7 +19,7 @@ from index.subspaces import Subspace, Subspaces, Vectors
 from service.catalogue.records import TrackEmbedding
 from service.catalogue.repository import Catalogue
 from service.catalogue.writing import FileState, TrackDetails
-from service.indexing import follower as index_follower
+from service.indexing import compacting
 from service.indexing.follower import IndexFollower
 from service.indexing.rebuilding import publish_from_catalogue, snapshots_root
 from service.indexing.verifying import verify_index
@@ -121,6 +121,24 @@ def test_it_follows_what_is_added_and_forgotten(catalogue: Catalogue, root: Path
     assert len(follower.index) == 4
 
 
+def test_it_is_caught_up_no_later_than_nothing_is_wrong(
+    catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(catalogue, 1)
+    follower = follower_of(catalogue, root)
+    seen = []
+    note = IndexFollower._note
+
+    def note_and_look(self: IndexFollower, **problems: Any) -> None:
+        note(self, **problems)
+        seen.append((self.caught_up.is_set(), self.index_problem is None))
+
+    monkeypatch.setattr(IndexFollower, "_note", note_and_look)
+    follower.follow()
+    assert seen == [(False, False)]
+    assert (follower.caught_up.is_set(), follower.index_problem) == (True, None)
+
+
 def test_more_changes_than_fit_a_batch_are_followed_at_once(catalogue: Catalogue, root: Path) -> None:
     follower = follower_of(catalogue, root)
     follower.follow()
@@ -175,7 +193,7 @@ def test_a_damaged_snapshot_is_skipped_for_an_older_one_and_then_for_none(
 def test_a_large_catalogue_without_a_snapshot_is_given_one(
     catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
     add(catalogue, 11)
     follower = follower_of(catalogue, root)
     follower.follow()
@@ -187,7 +205,7 @@ def test_a_large_catalogue_without_a_snapshot_is_given_one(
 def test_where_no_snapshot_can_be_written_the_catalogue_alone_serves(
     catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
     root.parent.mkdir(parents=True)
     root.write_text("a file where the folder should be")
     add(catalogue, 11)
@@ -303,7 +321,7 @@ def test_what_nobody_thought_of_leaves_the_index_stuck(
 def test_much_change_is_compacted_while_searches_go_on(
     catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
     follower = follower_of(catalogue, root)
     follower.start()
     try:
@@ -323,7 +341,7 @@ def test_much_change_is_compacted_while_searches_go_on(
 def test_a_snapshot_that_is_being_made_is_given_up_when_the_service_stops(
     catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
     follower = follower_of(catalogue, root)
     being_built = threading.Event()
     build = FaissIndex.build
@@ -359,7 +377,7 @@ def test_a_snapshot_that_another_process_published_is_taken(
 ) -> None:
     follower = follower_of(catalogue, root)
     follower.follow()
-    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
     add(catalogue, 11)
     follower.follow()
     published = publish_from_catalogue(catalogue, root, encoder_id=ENCODER, subspaces=SUBSPACES)
@@ -377,7 +395,7 @@ def test_a_compaction_that_fails_is_put_off_and_searches_go_on(
     follower = follower_of(catalogue, root)
     add(catalogue, 11)
     follower.follow()
-    monkeypatch.setattr(index_follower, "COMPACT_FROM_TRACKS", 10)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
     root.parent.mkdir(parents=True)
     root.write_text("a file where the folder should be")
     for _ in range(3):

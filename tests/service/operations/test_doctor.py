@@ -17,7 +17,7 @@ from index.snapshot import list_snapshots
 from service.bundles.keeping import want_bundle
 from service.catalogue.bundles import EmbeddingFailure
 from service.catalogue.repository import Catalogue
-from service.indexing import follower
+from service.indexing import compacting
 from service.listening import open_bundle
 from service.operations import answering_checks, machine_checks
 from service.operations.doctor import Finding, Verdict, examine
@@ -192,7 +192,7 @@ def test_more_threads_than_a_container_was_given(
 
 def test_a_stale_index(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     rebuilt(settings)
-    monkeypatch.setattr(follower, "COMPACT_FROM_TRACKS", 1)
+    monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 1)
     with Catalogue.open(settings.catalogue_url) as catalogue:
         catalogue.forget([track.id for track in catalogue.list_tracks(limit=2)])
     assert_found(found(settings)["index"], "index_stale", Verdict.WARNING, "2 changes behind", "facet index rebuild")
