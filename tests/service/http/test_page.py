@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import uuid
 from itertools import pairwise
 from pathlib import Path
 
@@ -86,6 +87,21 @@ def test_tracks_are_found_by_words_of_their_names_in_any_case(shared: Service, c
     assert shared.get("/names?text=tune+zebra").json()["items"] == []
     assert len(shared.get("/names?text=tune&limit=3").json()["items"]) == 3
     assert shared.get("/names?text=%25").json()["items"] == []
+
+
+def test_a_playlist_of_tracks_that_are_gone_is_refused_with_their_ids(shared: Service, catalogue: Catalogue) -> None:
+    here = [track.id for track in catalogue.list_tracks(limit=2)]
+    gone = str(uuid.uuid4())
+    answer = shared.request("POST", "/playlist", json={"track_ids": [here[1], gone, here[0], "no id", gone]})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (404, "track_not_found")
+    assert problem["missing"] == [gone, "no id"]
+    assert gone in problem["detail"]
+    assert "1 more" in problem["detail"]
+    one = shared.request("POST", "/playlist", json={"track_ids": [gone]}).json()
+    assert (one["missing"], "more" in one["detail"]) == ([gone], False)
+    whole = shared.request("POST", "/playlist", json={"track_ids": here})
+    assert [each in whole.text for each in here] == [True, True]
 
 
 def test_the_state_of_the_catalogue_counts_and_says_what_to_do(

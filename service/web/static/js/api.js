@@ -6,6 +6,7 @@ class Problem extends Error {
     super(body.detail || `The service answered with status ${status}.`);
     this.code = body.code || `status_${status}`;
     this.title = body.title || "The service could not answer";
+    this.missing = body.missing || [];
   }
 }
 
