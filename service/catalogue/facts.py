@@ -1,8 +1,9 @@
 """What can be filtered by, of many tracks at once. `Catalogue.facts_since` hands it to the searcher, which keeps it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,31 @@ def facts_since(database: Database, encoder_id: str, revision: int, *, with_tags
                     labels=[_folded_labels(labels) for labels in columns[5]],
                     tag_probabilities=_numbers(columns[6]) if with_tags else None,
                 )
+
+
+def labelled_ids(database: Database, labels: Collection[str], *, after: str, limit: int) -> list[str]:
+    """The first tracks after one that have all of these labels, in the order of ids.
+
+    Labels are folded by Python, as names are, so the database cannot look for them: it reads the labelled tracks
+    behind `after` until `limit` are found.
+
+    Args:
+        database: Of the catalogue.
+        labels: In any case.
+        after: An id, which need not be there; "" for the beginning.
+        limit: The most to return.
+    """
+    wanted = {folded_label(label) for label in labels}
+    question = (
+        select(type_coerce(LabelsRow.track_id, Text), type_coerce(LabelsRow.labels, Text))
+        .where(LabelsRow.track_id > after)
+        .order_by(LabelsRow.track_id)
+    )
+    with database.reading() as session:
+        rows = session.execute(question, execution_options={"yield_per": TRACKS_AT_ONCE})
+        found = list(islice((track_id for track_id, has in rows if wanted <= _folded_labels(has)), limit))
+        rows.close()
+    return found
 
 
 def _folded_labels(labels: str | None) -> frozenset[str]:

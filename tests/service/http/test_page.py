@@ -43,6 +43,16 @@ def test_every_file_that_the_page_names_is_there_with_its_type(shared: Service) 
         assert answer.headers["content-type"] == kinds[address.rpartition(".")[2]]
 
 
+def test_whoever_asks_for_an_icon_at_the_usual_address_gets_the_pages(shared: Service) -> None:
+    icon, linked = shared.get("/favicon.ico"), shared.get("/web/icon.svg")
+    assert icon.status_code == 200
+    assert icon.headers["content-type"] == "image/svg+xml"
+    assert icon.content == linked.content
+    assert "img-src 'self'" in icon.headers["content-security-policy"]
+    again = shared.get("/favicon.ico", headers={"If-None-Match": icon.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
 def test_every_module_that_a_module_imports_is_there() -> None:
     for path in (FOLDER / "js").glob("*.js"):
         for name in re.findall(r'(?:from|import\(?) ?"\./([^"]+)"', path.read_text()):
