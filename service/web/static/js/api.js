@@ -58,7 +58,8 @@ async function answered(path, options) {
     lost();
     throw new Offline();
   }
-  if (answer.status === 401) import("./key.js").then((key) => key.askForKey());
+  // Who is asked for a key is told nothing else; what was refused is said to whoever closes the form without one.
+  if (answer.status === 401) await import("./key.js").then((key) => key.askForKey(), () => null);
   if (!answer.ok) throw new Problem(await answer.json().catch(() => ({})), answer.status);
   return answer;
 }
