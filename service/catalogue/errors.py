@@ -22,11 +22,12 @@ class CatalogueReplacedError(CatalogueError):
 
 
 class TrackNotFoundError(CatalogueError):
-    """There is no track with this id."""
+    """There is no track with this id; where several were asked for, `track_ids` are all that are not there."""
 
-    def __init__(self, track_id: str) -> None:
-        super().__init__(f"there is no track {track_id!r} in the catalogue")
-        self.track_id = track_id
+    def __init__(self, track_id: str, *others: str) -> None:
+        more = f", nor {len(others)} more of those asked for" if others else ""
+        super().__init__(f"there is no track {track_id!r} in the catalogue{more}")
+        self.track_ids = (track_id, *others)
 
 
 class JobNotFoundError(CatalogueError):

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,31 @@ def counted_labels(session: Session) -> dict[str, int]:
             counts[folded] += 1
             spellings.setdefault(folded, Counter())[label] += 1
     return {spellings[folded].most_common(1)[0][0]: counts[folded] for folded in sorted(counts)}
+
+
+def labelled_ids(database: Database, labels: Collection[str], *, after: str, limit: int) -> list[str]:
+    """The first tracks after one that have all of these labels, in the order of ids.
+
+    Labels are folded by Python, as names are, so the database cannot look for them: it reads the labelled tracks
+    behind `after` until `limit` are found.
+
+    Args:
+        database: Of the catalogue.
+        labels: In any case.
+        after: An id, which need not be there; "" for the beginning.
+        limit: The most to return.
+    """
+    wanted = {folded_label(label) for label in labels}
+    question = (
+        select(type_coerce(LabelsRow.track_id, Text), type_coerce(LabelsRow.labels, Text))
+        .where(LabelsRow.track_id > after)
+        .order_by(LabelsRow.track_id)
+    )
+    with database.reading() as session:
+        rows = session.execute(question, execution_options={"yield_per": TRACKS_AT_ONCE})
+        found = list(islice((track_id for track_id, has in rows if wanted <= _folded_labels(has)), limit))
+        rows.close()
+    return found
 
 
 def _folded_labels(labels: str | None) -> frozenset[str]:

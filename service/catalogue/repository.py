@@ -17,7 +17,7 @@ from service.catalogue.bundles import Bundles
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, CatalogueReplacedError, TrackNotFoundError
-from service.catalogue.facts import FactsBatch, counted_labels, facts_since
+from service.catalogue.facts import FactsBatch, counted_labels, facts_since, labelled_ids
 from service.catalogue.failures import Failures
 from service.catalogue.jobs import Jobs
 from service.catalogue.known_files import KnownFile, known_files
@@ -189,13 +189,17 @@ class Catalogue:
                 for row in session.scalars(select(TrackRow).where(TrackRow.id.in_(some)))
             }
 
-    def list_tracks(self, *, limit: int, after: str | None = None) -> list[Track]:
+    def list_tracks(self, *, limit: int, after: str | None = None, labels: Collection[str] = ()) -> list[Track]:
         """Tracks in the order they were added, which is the order of their ids.
 
         Args:
             limit: The most to return.
             after: The last id of the page before. It need not be there any more.
+            labels: Only tracks that have all of these, in any case.
         """
+        if labels:
+            known = self.tracks(labelled_ids(self._database, labels, after=after or "", limit=limit))
+            return [known[track_id] for track_id in sorted(known)]
         with self._database.reading() as session:
             return tracks_after(session, after or "", limit=limit)
 

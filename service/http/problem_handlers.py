@@ -71,7 +71,6 @@ async def as_problem(request: Request, error: Exception) -> Response:
     """The answer for an error. Also for middleware, whose errors no handler sees."""
     code, detail = "internal_error", "an unexpected error; the service's log says more"
     headers: Mapping[str, str] | None = None
-    extensions: dict[str, Any] = {}
     match error:
         case TooManyRequestsError():
             code, detail = error.code, str(error)
@@ -103,9 +102,14 @@ async def as_problem(request: Request, error: Exception) -> Response:
         case ClientDisconnect():
             # Nobody reads this answer: it is for the record, and no problem of anybody's.
             return Response(status_code=CLIENT_CLOSED_REQUEST)
+    return problem_response(code, detail, headers=headers, **_names_in(error))
+
+
+def _names_in(error: Exception) -> dict[str, list[str]]:
+    """What a program needs of names that were not known, and of tracks that are not there."""
     if isinstance(error, UnknownNameError | UnknownDimensionError):
-        extensions = {"nearest": nearest_names(error.found, error.known), "known": list(error.known)}
-    return problem_response(code, detail, headers=headers, **extensions)
+        return {"nearest": nearest_names(error.found, error.known), "known": list(error.known)}
+    return {"missing": list(error.track_ids)} if isinstance(error, TrackNotFoundError) else {}
 
 
 def _methods(request: Request) -> str:

@@ -1,7 +1,8 @@
 """RFC 9457 problems: the one place that knows which HTTP status an error of the domain is.
 
 Every problem has a stable `code`. Where a name was not known, `nearest` gives the names most like it and `known` all of
-them. `problem_handlers` turns errors into these; routes document them with `documented`.
+them; where tracks are not there, `missing` gives their ids. `problem_handlers` turns errors into these; routes document
+them with `documented`.
 """
 
 import difflib
@@ -121,6 +122,9 @@ class Problem(BaseModel):
         "in the ratio of Python's difflib, whatever their case.",
     )
     known: list[str] | None = Field(default=None, description="All known names.")
+    missing: list[str] | None = Field(
+        default=None, description="Of `track_not_found`: every id asked for that is no track's, as far as was looked."
+    )
 
 
 def problem_response(

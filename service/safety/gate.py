@@ -28,6 +28,7 @@ FIGURES = "/metrics"
 # The page and the files that it loads: more than a small rate lets through at once, and held in memory.
 PAGE = "/"
 PAGE_FILES = "/web/"
+PAGE_ICON = "/favicon.ico"
 
 log = get_logger(__name__)
 
@@ -131,7 +132,7 @@ class Gate:
 def _is_for_the_page(scope: Scope) -> bool:
     """Whether a request is for the page or a file of its, which cost no more than it costs to refuse them."""
     path: str = scope["path"]
-    return scope["method"] in ("GET", "HEAD") and (path == PAGE or path.startswith(PAGE_FILES))
+    return scope["method"] in ("GET", "HEAD") and (path in (PAGE, PAGE_ICON) or path.startswith(PAGE_FILES))
 
 
 def _secret(scope: Scope) -> bytes:

@@ -3,11 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
+from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
+from service.catalogue.facts import folded_label
 from service.http.cursors import Sealed, read_cursor, write_cursor
 from service.http.entity_tags import is_held
-from service.http.paging import WantedPage
+from service.http.paging import LONGEST_TEXT, WantedPage
 from service.http.problems import documented, problem_response
 from service.http.refusals import InvalidCursorError
 from service.http.resources import OpenResources, Resources
@@ -15,13 +17,12 @@ from service.safety.api_keys import Scope
 from service.safety.callers import requires
 from service.tracks.audio_file import RangeNotSatisfiableError, open_audio, requested_part
 from service.tracks.identity import TrackId, is_track_id
+from service.tracks.labels import MOST_LABELS
 from service.tracks.schemas import LabelCount, LabelList, TrackDetail, TrackList, TrackSummary
 from service.vocabulary.schemas import heard_tags
 
 router = APIRouter(tags=["tracks"], dependencies=[requires(Scope.READ)])
 
-# All that decides the order of the list of tracks.
-_QUESTION = {"list": "tracks"}
 _WHOLE_OR_PART: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file", "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "The bytes asked for", "content": {"audio/*": {}}},
@@ -30,15 +31,28 @@ _WHOLE_OR_PART: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/tracks", responses=documented("invalid_parameter", "invalid_cursor"))
-def list_tracks(resources: OpenResources, page: WantedPage) -> TrackList:
-    """The catalogue, in the order in which tracks were added."""
-    sealed = Sealed(_QUESTION, resources.catalogue.cursor_secret)
+def list_tracks(
+    resources: OpenResources,
+    page: WantedPage,
+    label: Annotated[
+        list[Annotated[str, Field(max_length=LONGEST_TEXT)]],
+        Query(
+            default_factory=list,
+            max_length=MOST_LABELS,
+            description="Only tracks with this label of your own, in any case; several: with all of them.",
+        ),
+    ],
+) -> TrackList:
+    """The catalogue, or what of it has a label, in the order in which tracks were added."""
+    # All that decides which tracks are in the list, and their order.
+    question = {"list": "tracks", "labels": sorted({folded_label(each) for each in label})}
+    sealed = Sealed(question, resources.catalogue.cursor_secret)
     after: str | None = None
     if page.cursor is not None:
         after = read_cursor(sealed, page.cursor).get("track_id")
         if not (isinstance(after, str) and is_track_id(after)):
             raise InvalidCursorError("the cursor is damaged; begin again without one")
-    tracks = resources.catalogue.list_tracks(limit=page.limit + 1, after=after)
+    tracks = resources.catalogue.list_tracks(limit=page.limit + 1, after=after, labels=label)
     shown = tracks[: page.limit]
     return TrackList(
         items=[TrackSummary.of(track) for track in shown],

@@ -7,6 +7,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from service.catalogue.errors import TrackNotFoundError
 from service.http.json_body import json_body, received_json
 from service.http.paging import LONGEST_TEXT
 from service.http.problems import JSON_BODY, documented
@@ -53,17 +54,20 @@ def find_by_name(
     "/playlist",
     response_class=Response,
     responses={
-        **documented(*JSON_BODY),
+        **documented("track_not_found", *JSON_BODY),
         200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
     },
     openapi_extra=json_body(WantedPlaylist),
 )
 async def make_playlist(request: Request, resources: OpenResources) -> Response:
-    """Tracks as an M3U playlist, in this order; ids that are unknown are passed over."""
+    """Tracks as an M3U playlist, in this order, each once."""
     wanted = await received_json(request, WantedPlaylist)
-    ids = [each for each in dict.fromkeys(wanted.track_ids) if is_track_id(each)]
-    known = await run_in_threadpool(resources.catalogue.tracks, ids)
-    tracks = [TrackSummary.of(known[each]) for each in ids if each in known]
+    ids = list(dict.fromkeys(wanted.track_ids))
+    known = await run_in_threadpool(resources.catalogue.tracks, [each for each in ids if is_track_id(each)])
+    missing = [each for each in ids if each not in known]
+    if missing:
+        raise TrackNotFoundError(*missing)
+    tracks = [TrackSummary.of(known[each]) for each in ids]
     text = as_playlist(request, tracks, secret=address_secret(request, resources.catalogue))
     return Response(text, media_type=MEDIA_TYPE)
 

@@ -453,3 +453,26 @@ def test_sqlite_keeps_what_was_committed_and_the_references_between_tables(tmp_p
             for name in ("journal_mode", "synchronous", "foreign_keys")
         }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_tracks_with_labels_are_listed_page_by_page_in_their_order(catalogue: Catalogue) -> None:
+    ids = sorted(add(catalogue, f"/music/{number}.flac") for number in range(9))
+    with catalogue.writing() as writing:
+        for number, track_id in enumerate(ids):
+            labels = ["Grüße  von %"] * (number % 2) + ["new"] * (number % 3 == 0)
+            writing.set_labels(track_id, labels)
+    odd, both = ids[1::2], [ids[3]]
+
+    def pages(labels: list[str], limit: int) -> list[list[str]]:
+        found: list[list[str]] = [[track.id for track in catalogue.list_tracks(limit=limit, labels=labels)]]
+        while found[-1]:
+            page = catalogue.list_tracks(limit=limit, labels=labels, after=found[-1][-1])
+            found.append([track.id for track in page])
+        return found[:-1]
+
+    assert pages(["GRÜSSE von %"], 3) == [odd[:3], odd[3:]]
+    assert pages(["grüße von %", "NEW"], 3) == [both]
+    assert pages(["new"], 1) == [[each] for each in ids[::3]]
+    assert pages(["ne"], 3) == pages(["%"], 3) == []
+    catalogue.forget([ids[1]])
+    assert pages(["grüße von %"], 5) == [odd[1:]]

@@ -137,6 +137,15 @@ def test_a_clip_that_was_forgotten_is_told_with_what_to_do(opened: Opened) -> No
     assert "?" not in page.url
 
 
+def test_commands_in_errors_are_shown_as_code(opened: Opened) -> None:
+    page = opened(may_fail=True)
+    problem = {"code": "not_audio", "title": "Not so", "detail": "run `facet doctor`, then `facet serve`"}
+    page.route("**/query?*", lambda route: route.fulfill(status=415, json=problem))
+    page.locator("#rows .more-like").first.click()
+    expect(page.locator("#notice p")).to_have_text("run facet doctor, then facet serve")
+    assert page.locator("#notice code").all_inner_texts() == ["facet doctor", "facet serve"]
+
+
 def test_another_that_leaves_nothing_offers_the_way_back(opened: Opened) -> None:
     page = asked(opened())
     # Whether anything is left depends on the model: the answer is emptied on its way.

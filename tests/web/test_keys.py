@@ -57,6 +57,7 @@ def sign_in(page: Page, key: str) -> None:
 def test_a_key_is_asked_for_and_all_is_as_it_was_asked(page: Page, keyed: tuple[str, str]) -> None:
     dialog = page.get_by_role("dialog", name="This Facet asks for a key")
     expect(dialog).to_be_visible(timeout=WAIT_MS)
+    assert page.locator(".notice").count() == 0
     assert Axe().run(page).response["violations"] == []
     sign_in(page, "facet_nonsense")
     expect(dialog.get_by_role("alert")).to_contain_text("that is no API key")
@@ -71,6 +72,16 @@ def test_a_key_is_asked_for_and_all_is_as_it_was_asked(page: Page, keyed: tuple[
     with page.expect_response(lambda answer: answer.url.endswith("/audio")) as sound:
         page.locator("#rows .round").first.click()
     assert sound.value.status in (200, 206)
+
+
+def test_what_needs_a_key_is_told_once_the_form_is_closed_without_one(page: Page) -> None:
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=WAIT_MS)
+    page.wait_for_load_state("networkidle")
+    assert page.locator(".notice").count() == 0
+    page.keyboard.press("Escape")
+    expect(page.locator("#notice")).to_contain_text("An API key is needed")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert "`" not in page.inner_text("body")
 
 
 def test_signing_out_asks_for_the_key_again(page: Page, keyed: tuple[str, str]) -> None:

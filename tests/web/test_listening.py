@@ -1,9 +1,10 @@
 """Hearing on the page: playback from the matched excerpt, the playlist, the microphone, a path between two tracks."""
 
 import re
+import uuid
 from collections.abc import Callable
 
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 Opened = Callable[..., Page]
 
@@ -48,6 +49,30 @@ def test_the_playlist_is_downloaded_as_m3u_that_any_player_can_follow(opened: Op
         assert page.request.get(line, headers={"Range": "bytes=0-99"}).status == 206
     page.keyboard.press("Escape")
     expect(page.locator("#queue")).to_be_hidden()
+
+
+def test_a_track_that_left_the_catalogue_is_named_and_taken_out_of_the_playlist(opened: Opened) -> None:
+    page = opened("/?view=about", may_fail=True)
+    gone = str(uuid.uuid4())
+
+    def with_one_that_is_gone(route: Route) -> None:
+        answer = route.fetch().json()
+        answer["items"][1] |= {"id": gone, "title": "Farewell"}
+        route.fulfill(json=answer)
+
+    page.route("**/tracks?*", with_one_that_is_gone)
+    page.click("text=Search")
+    for place in (0, 1, 2):
+        page.locator("#rows .enqueue").nth(place).click()
+    page.click("#queue-open")
+    for _ in range(2):
+        page.click("text=Download (M3U)")
+        expect(page.locator("#queue .notice")).to_contain_text("“Farewell” is no longer in the catalogue")
+    with page.expect_download() as saved:
+        page.click("text=Take it out and download")
+    assert saved.value.path().read_text().count("/audio") == 2
+    expect(page.locator("#queue li")).to_have_count(2)
+    expect(page.locator("#queue .notice")).to_have_count(0)
 
 
 def test_what_the_microphone_hears_is_searched_for(opened: Opened) -> None:

@@ -91,8 +91,49 @@ def test_what_is_no_music_is_refused_in_words_and_the_page_goes_on(opened: Opene
     page = opened(may_fail=True)
     (tmp_path / "letter.mp3").write_text("Dear Sir or Madam")
     page.set_input_files("#file", tmp_path / "letter.mp3")
-    expect(page.locator("#hearing")).to_contain_text("not audio")
+    expect(page.locator("#notice")).to_contain_text("not audio")
     pick(page, "orchard")
+    expect(page.locator("#notice")).to_be_empty()
+
+
+def test_a_clip_that_cannot_be_read_leaves_no_former_answer_under_it(opened: Opened, tmp_path: Path) -> None:
+    page = opened(may_fail=True)
+    pick(page, "lanterns")
+    before = rows(page)
+    (tmp_path / "letter.mp3").write_text("Dear Sir or Madam")
+    page.set_input_files("#file", tmp_path / "letter.mp3")
+    expect(page.locator("#found-title")).to_have_text("letter.mp3 cannot be searched for")
+    expect(page.locator("#rows .row")).to_have_count(0)
+    expect(page.locator("#found-note")).to_be_empty()
+    expect(page.locator("#more")).to_be_hidden()
+    expect(page.locator("#hearing")).to_be_empty()
+    # On whatever view it was dropped, it is told where results stand.
+    page.click("nav >> text=Path")
+    page.set_input_files("#file", tmp_path / "letter.mp3")
+    expect(page.locator("#notice")).to_be_visible()
+    expect(page.locator("#rows .row")).to_have_count(0)
+    page.click("text=Back to what was shown before")
+    expect(page.locator("#found-title")).to_contain_text("Like “")
+    assert rows(page) == before
+
+
+def test_what_an_address_says_that_means_nothing_is_told_and_left_out(opened: Opened) -> None:
+    page = opened("/?view=atlas&by=smell:0.5&by=mood:loud&by=era:2&by=genre:-0.5&in=taste&like=x:1&with=electronic")
+    expect(page.locator("#rows .why").first).to_be_visible()
+    told = page.locator("#unread .notice")
+    for each in ("view=atlas", "by=smell:0.5", "by=mood:loud", "by=era:2", "in=taste", "like=x:1"):
+        expect(told).to_contain_text(each)
+    expect(told).not_to_contain_text("genre:-0.5")
+    expect(told).to_contain_text("search, map, path, about")
+    assert page.locator(".slider input").evaluate_all("all => all.map(each => each.value)") == [
+        "-50",
+        "100",
+        "100",
+        "100",
+    ]
+    page.click(".tag .with[aria-pressed=true]")
+    expect(page.locator("#unread")).to_be_empty()
+    assert page.url.endswith("/?by=genre%3A-0.5")
 
 
 def test_tags_lead_towards_and_away(opened: Opened) -> None:

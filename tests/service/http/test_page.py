@@ -2,6 +2,7 @@
 
 import re
 import sqlite3
+import uuid
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def test_every_file_that_the_page_names_is_there_with_its_type(shared: Service) 
         answer = shared.get(address)
         assert answer.status_code == 200, address
         assert answer.headers["content-type"] == kinds[address.rpartition(".")[2]]
+
+
+def test_whoever_asks_for_an_icon_at_the_usual_address_gets_the_pages(shared: Service) -> None:
+    icon, linked = shared.get("/favicon.ico"), shared.get("/web/icon.svg")
+    assert icon.status_code == 200
+    assert icon.headers["content-type"] == "image/svg+xml"
+    assert icon.content == linked.content
+    assert "img-src 'self'" in icon.headers["content-security-policy"]
+    again = shared.get("/favicon.ico", headers={"If-None-Match": icon.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_every_module_that_a_module_imports_is_there() -> None:
@@ -86,6 +97,21 @@ def test_tracks_are_found_by_words_of_their_names_in_any_case(shared: Service, c
     assert shared.get("/names?text=tune+zebra").json()["items"] == []
     assert len(shared.get("/names?text=tune&limit=3").json()["items"]) == 3
     assert shared.get("/names?text=%25").json()["items"] == []
+
+
+def test_a_playlist_of_tracks_that_are_gone_is_refused_with_their_ids(shared: Service, catalogue: Catalogue) -> None:
+    here = [track.id for track in catalogue.list_tracks(limit=2)]
+    gone = str(uuid.uuid4())
+    answer = shared.request("POST", "/playlist", json={"track_ids": [here[1], gone, here[0], "no id", gone]})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (404, "track_not_found")
+    assert problem["missing"] == [gone, "no id"]
+    assert gone in problem["detail"]
+    assert "1 more" in problem["detail"]
+    one = shared.request("POST", "/playlist", json={"track_ids": [gone]}).json()
+    assert (one["missing"], "more" in one["detail"]) == ([gone], False)
+    whole = shared.request("POST", "/playlist", json={"track_ids": here})
+    assert [each in whole.text for each in here] == [True, True]
 
 
 def test_the_state_of_the_catalogue_counts_and_says_what_to_do(

@@ -255,7 +255,7 @@ def test_every_route_says_who_may_ask_it(settings: Settings) -> None:
     # What a page or a monitor loads before anybody could have given it a key, and what is the same for everybody.
     needs_none = {"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/static-offline-docs"}
     # The page, and what it asks before it can give a key, or to give it up.
-    needs_none |= {"/", "/web/{name:path}", "/session"}
+    needs_none |= {"/", "/favicon.ico", "/web/{name:path}", "/session"}
     declared: dict[tuple[str, str], set[Scope]] = {}
     for route in routes_of(create_app(settings).routes):
         assert isinstance(route, Route | Mount)

@@ -230,6 +230,13 @@ def test_labels_are_set_changed_and_filtered_by(service: Service) -> None:
     ]
     by_get = service.get("/search?tag=rock&label=party&label=%C3%BC").json()["items"]
     assert [item["track"]["id"] for item in by_get] == [other]
+    listed = service.every_item("/tracks?label=PARTY", limit=1)
+    assert [item["id"] for item in listed] == sorted([track_id, other])
+    assert [item["id"] for item in service.get("/tracks?label=party&label=new").json()["items"]] == [track_id]
+    assert service.get("/tracks?label=nobody%27s").json() == {"items": [], "next_cursor": None}
+    cursor = service.get("/tracks?label=party&limit=1").json()["next_cursor"]
+    for address in ("/tracks?limit=1", "/tracks?label=new&limit=1"):
+        assert service.get(f"{address}&cursor={cursor}").json()["code"] == "invalid_cursor"
     similar = service.get(f"/tracks/{track_id}/similar?label=party").json()["items"]
     assert [item["track"]["id"] for item in similar] == [other]
 

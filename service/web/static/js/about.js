@@ -1,7 +1,7 @@
 // What the model is, and how the catalogue stands.
 
 import { get, signOut, whenBack } from "./api.js";
-import { byId, element, notice } from "./dom.js";
+import { byId, element, notice, spoken } from "./dom.js";
 import { rendered } from "./markdown.js";
 
 const box = byId("about");
@@ -13,17 +13,17 @@ function failures(state) {
   return element("div", { class: "wide" }, element("table", {},
     element("thead", {}, element("tr", {}, ...["Failed with", "Files", "What to do"].map((name) => element("th", { scope: "col" }, name)))),
     element("tbody", {}, ...state.failures.map((each) => element("tr", {},
-      element("td", {}, element("code", {}, each.code)), element("td", {}, each.files.toLocaleString()), element("td", {}, each.advice))))));
+      element("td", {}, element("code", {}, each.code)), element("td", {}, each.files.toLocaleString()), element("td", {}, ...spoken(each.advice)))))));
 }
 
 function takeover(next) {
   const missing = next.tracks - next.embedded - next.failed;
   return element("div", {}, element("h2", {}, "Another model is being made ready"),
-    element("p", {}, `${next.name} has heard ${next.embedded.toLocaleString()} of ${next.tracks.toLocaleString()} tracks. `
-      + (next.needs_decision ? "It does not take over by itself, because too many failed: mend that, or run facet reembed --switch."
-        : missing > 0 ? "It takes over by itself when it has heard all of them." : "It takes over in a moment.")),
-    ...(next.failed ? [element("p", {}, `${next.failed.toLocaleString()} could not be heard: ${next.failures[0].message}`
-      + (next.failed > 1 ? ", and others." : "."))] : []));
+    element("p", {}, ...spoken(`${next.name} has heard ${next.embedded.toLocaleString()} of ${next.tracks.toLocaleString()} tracks. `
+      + (next.needs_decision ? "It does not take over by itself, because too many failed: mend that, or run `facet reembed --switch`."
+        : missing > 0 ? "It takes over by itself when it has heard all of them." : "It takes over in a moment."))),
+    ...(next.failed ? [element("p", {}, ...spoken(`${next.failed.toLocaleString()} could not be heard: ${next.failures[0].message}`
+      + (next.failed > 1 ? ", and others." : ".")))] : []));
 }
 
 export async function showAbout() {

@@ -6,6 +6,7 @@ class Problem extends Error {
     super(body.detail || `The service answered with status ${status}.`);
     this.code = body.code || `status_${status}`;
     this.title = body.title || "The service could not answer";
+    this.missing = body.missing || [];
   }
 }
 
@@ -57,7 +58,8 @@ async function answered(path, options) {
     lost();
     throw new Offline();
   }
-  if (answer.status === 401) import("./key.js").then((key) => key.askForKey());
+  // Who is asked for a key is told nothing else; what was refused is said to whoever closes the form without one.
+  if (answer.status === 401) await import("./key.js").then((key) => key.askForKey(), () => null);
   if (!answer.ok) throw new Problem(await answer.json().catch(() => ({})), answer.status);
   return answer;
 }

@@ -12,6 +12,9 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** A text for people, as parts of an element: what stands between backticks is code. */
+export const spoken = (text) => text.split(/`([^`]+)`/).map((part, i) => (i % 2 ? element("code", {}, part) : part)).filter(Boolean);
+
 export const byId = (id) => document.getElementById(id);
 
 /** 83 seconds as 1:23. */
@@ -23,7 +26,7 @@ export function clock(seconds) {
 /** A notice with what to do next. */
 export function notice(title, text, { bad = false, action = null } = {}) {
   return element("div", { class: bad ? "notice bad" : "notice", role: bad ? "alert" : null },
-    element("h2", {}, title), element("p", {}, text), action);
+    element("h2", {}, title), element("p", {}, ...spoken(text)), action);
 }
 
 /** Replaces what waits: only the last call within `ms` happens. */

@@ -11,13 +11,22 @@ import "./recorder.js";
 import { showResults } from "./results.js";
 import { bones } from "./rows.js";
 import { makeSliders, showSliders } from "./sliders.js";
-import { addExample, change, onChange, state, written } from "./state.js";
+import { addExample, change, leaveOut, onChange, state, written } from "./state.js";
 import { makeTags, showTags } from "./tags.js";
 
 const TITLES = { search: "Facet", map: "Map · Facet", path: "Path · Facet", about: "About · Facet" };
 let shown = null;
 
+function tellUnread() {
+  leaveOut((name) => known.dimensions.includes(name));
+  const { unread } = state;
+  byId("unread").replaceChildren(...(unread.length === 0 ? [] : [notice("A part of the address means nothing here",
+    `Left out: ${unread.join(", ")}. There are the views ${Object.keys(TITLES).join(", ")} and the dimensions ${known.dimensions.join(", ")}; `
+    + "a slider stands at a number from -1 to 1.")]));
+}
+
 async function show() {
+  tellUnread();
   for (const view of Object.keys(TITLES)) byId(view).hidden = view !== state.view;
   document.title = TITLES[state.view];
   for (const link of document.querySelectorAll("[data-view]")) {

@@ -21,7 +21,8 @@ export async function download(list, name) {
     address = URL.createObjectURL(await askForBlob("/playlist", { track_ids: list.map((track) => track.id) }));
   } catch (error) {
     open(true);
-    box.append(notice(error.title || "Error", error.message, { bad: true }));
+    box.querySelector(".notice")?.remove();
+    box.append(error.missing?.length ? gone(error.missing, list, name) : notice(error.title || "Error", error.message, { bad: true }));
     return;
   }
   const link = element("a", { href: address, download: name });
@@ -29,6 +30,24 @@ export async function download(list, name) {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+/** Says which tracks left the catalogue since they were put into a list, and goes on without them. */
+function gone(ids, list, name) {
+  const left = list.filter((track) => !ids.includes(track.id));
+  const names = list.filter((track) => ids.includes(track.id)).map((track) => `“${track.title}”`);
+  const one = names.length === 1;
+  const goOn = () => {
+    tracks = tracks.filter((track) => !ids.includes(track.id));
+    show();
+    if (left.length > 0) download(left, name);
+  };
+  return notice(one ? "A track is gone" : `${names.length} tracks are gone`,
+    `${names.join(", ")} ${one ? "is" : "are"} no longer in the catalogue, so nothing was downloaded.`, {
+      bad: true,
+      action: element("button", { type: "button", class: "button small", onclick: goOn },
+        `Take ${one ? "it" : "them"} out${left.length > 0 ? " and download" : ""}`),
+    });
 }
 
 function show() {

@@ -3,7 +3,8 @@
 import { sendClip } from "./api.js";
 import { byId } from "./dom.js";
 import { nameClip } from "./examples.js";
-import { addExample } from "./state.js";
+import { showRefused } from "./results.js";
+import { addExample, change } from "./state.js";
 
 const LONGEST_MS = 15_000;
 const record = byId("record");
@@ -18,7 +19,11 @@ async function hear(blob, name) {
     say("");
     addExample(`c:${clip.id}`, "like");
   } catch (error) {
-    say(error.code === "too_short" ? "That is too short: half a second at least is needed." : `${error.title}. ${error.message}`);
+    // The banner tells of an outage, and what was found stays until it is over.
+    say(error.code === "offline" ? `${name} was not heard. Choose or record it again when the service is back.` : "");
+    if (error.code === "offline") return;
+    change({ view: "search" });
+    showRefused(error, name);
   }
 }
 

@@ -99,7 +99,7 @@ function tell(answer) {
   note.textContent = answer.rows.length ? `nearest first, of ${left.toLocaleString()} track${left === 1 ? "" : "s"}` : "";
   if (answer.rows.length === 0) {
     box.replaceChildren(notice("No track is left", "“Another” leaves out what is alike. Move a slider towards the middle.", {
-      action: element("button", { type: "button", class: "button small", onclick: () => change({ amounts: {} }) }, "Set all sliders back"),
+      action: button("Set all sliders back", () => change({ amounts: {} })),
     }));
   }
 }
@@ -110,33 +110,47 @@ async function tellQuestion(isFound) {
   if (of === asked) title.textContent = isFound ? words : `Nothing is ${words[0].toLowerCase()}${words.slice(1)}`;
 }
 
+const button = (words, onclick) => element("button", { type: "button", class: "button small", onclick }, words);
+
+/** Says why a clip could not be heard, in place of the answer to the question before, which can be asked again. */
+export function showRefused(error, name) {
+  asking?.abort();
+  list.classList.remove("is-stale");
+  showError(`${name} cannot be searched for`, error,
+    error.code === "too_short" ? "Half a second of sound at least is needed." : error.message,
+    button("Back to what was shown before", () => showResults()));
+}
+
 function fail(error) {
-  // What failed was not answered: the same question is asked again, from its first page on.
-  asked = undefined;
-  more.hidden = true;
-  list.classList.remove("bones");
   if (error.code === "offline") {
+    asked = undefined;
+    more.hidden = true;
+    list.classList.remove("bones");
     whenBack(showResults);
     if (list.querySelector(".row[aria-hidden]")) list.replaceChildren();
     title.textContent = "The service is away";
     return;
   }
-  list.replaceChildren();
-  title.textContent = error.title || "Something went wrong";
-  note.textContent = "";
   const advice = {
     clip_not_found: "A clip is kept only for a while. Drop or record it again.",
     track_not_found: "The track is no longer in the catalogue. Take it out of the question.",
     no_direction: "In what you ask for, this says nothing. Move a slider to the right, or add a tag.",
     not_ready: "The index is being read; it is tried again by itself.",
   }[error.code];
-  box.replaceChildren(notice(error.title || "Error", advice || error.message, {
-    bad: true,
-    action: element("button", {
-      type: "button", class: "button small", onclick: () => change({ like: [], unlike: [], tags: {}, amounts: {} }),
-    }, "Start over"),
-  }));
+  showError(error.title || "Something went wrong", error, advice || error.message,
+    button("Start over", () => change({ like: [], unlike: [], tags: {}, amounts: {} })));
   if (error.code === "not_ready") setTimeout(showResults, 2000);
+}
+
+function showError(heading, error, words, action) {
+  // What failed was not answered: the same question is asked again, from its first page on.
+  asked = undefined;
+  more.hidden = true;
+  list.classList.remove("bones");
+  list.replaceChildren();
+  title.textContent = heading;
+  note.textContent = "";
+  box.replaceChildren(notice(error.title || "Error", words, { bad: true, action }));
 }
 
 more.addEventListener("click", async () => {

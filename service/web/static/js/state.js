@@ -4,9 +4,15 @@
 //   with, without  tags
 //   by             DIMENSION:AMOUNT from -1 (another) over 0 (any) to 1 (the same); what is not named is 1
 //   view           search (if left out), map, path or about; from, to, in: of the path and the map
+//
+// What cannot be read of an address is left out of the question and kept in `unread`, to be told.
 
+const VIEWS = ["search", "map", "path", "about"];
 const listeners = [];
 let isPassing = false;
+
+/** What `by` says after its last colon; NaN if that is no number. */
+const amountIn = (text) => Number(text.slice(text.lastIndexOf(":") + 1).trim() || NaN);
 
 export let state = read(location.search);
 
@@ -15,19 +21,19 @@ export const onChange = (listener) => listeners.push(listener);
 
 function read(search) {
   const given = new URLSearchParams(search);
+  const unread = [];
+  const readable = (name, isRight) => given.getAll(name).filter((each) => isRight(each) || !unread.push(`${name}=${each}`));
   const amounts = {};
-  for (const each of given.getAll("by")) {
-    const colon = each.lastIndexOf(":");
-    const amount = Number(each.slice(colon + 1));
-    if (colon > 0 && Number.isFinite(amount)) amounts[each.slice(0, colon)] = Math.max(-1, Math.min(1, amount));
+  for (const each of readable("by", (text) => text.lastIndexOf(":") > 0 && Math.abs(amountIn(text)) <= 1)) {
+    amounts[each.slice(0, each.lastIndexOf(":"))] = amountIn(each);
   }
-  const examples = (name) => given.getAll(name).filter((each) => /^[tc]:./.test(each));
+  const examples = (name) => readable(name, (each) => /^[tc]:./.test(each));
   const tags = {};
   given.getAll("with").forEach((tag) => { tags[tag] = 1; });
   given.getAll("without").forEach((tag) => { tags[tag] = -1; });
-  const views = ["search", "map", "path", "about"];
+  const view = readable("view", (each) => VIEWS.includes(each))[0] ?? "search";
   return {
-    view: views.includes(given.get("view")) ? given.get("view") : "search",
+    view, unread,
     like: examples("like"), unlike: examples("unlike"), tags, amounts,
     from: given.get("from"), to: given.get("to"), within: given.get("in"),
   };
@@ -47,9 +53,22 @@ export function written(of) {
   return text ? `/?${text}` : "/";
 }
 
+/** Leaves out what the address says of dimensions that there are not. */
+export function leaveOut(isDimension) {
+  const { amounts, within, unread } = state;
+  const strange = Object.keys(amounts).filter((name) => !isDimension(name));
+  const isAstray = within !== null && !isDimension(within);
+  state = {
+    ...state,
+    amounts: Object.fromEntries(Object.entries(amounts).filter(([name]) => isDimension(name))),
+    within: isAstray ? null : within,
+    unread: [...unread, ...strange.map((name) => `by=${name}:${amounts[name]}`), ...(isAstray ? [`in=${within}`] : [])],
+  };
+}
+
 /** Changes the question. All that comes while a slider moves (`passing`) is one step of the history. */
 export function change(changes, { passing = false } = {}) {
-  state = { ...state, ...changes };
+  state = { ...state, unread: [], ...changes };
   const address = written(state);
   if (isPassing) history.replaceState(null, "", address);
   else if (address !== location.pathname + location.search) history.pushState(null, "", address);
