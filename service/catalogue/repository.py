@@ -222,9 +222,8 @@ class Catalogue:
 
     def count_embeddings(self, encoder_id: str) -> int:
         """Number of tracks in an embedding space."""
-        question = select(func.count()).select_from(EmbeddingRow).where(EmbeddingRow.encoder_id == encoder_id)
         with self._database.reading() as session:
-            return session.scalars(question).one()
+            return session.scalars(select(func.count()).where(EmbeddingRow.encoder_id == encoder_id)).one()
 
     def track_ids_by_artist(self, artist: str) -> list[str]:
         """Tracks of this artist, in the order of ids; case and space around the name do not matter."""
@@ -256,17 +255,14 @@ class Catalogue:
     def known_files(self, paths: Collection[Path], encoder_id: str) -> dict[Path, KnownFile]:
         """What the catalogue knows of these paths; those it knows no track of are left out."""
         with self._database.reading() as session:
-            known: dict[Path, KnownFile] = {}
-            for some in _portions(paths):
-                known |= known_files(session, some, encoder_id)
-            return known
+            portions = [known_files(session, some, encoder_id) for some in _portions(paths)]
+        return {path: file for portion in portions for path, file in portion.items()}
 
     def track_ids_under(self, path: Path) -> list[str]:
         """Tracks whose file is this path or lies under it, in the order of ids."""
+        question = select(TrackRow.id).where(at_or_under(TrackRow.path, path)).order_by(TrackRow.id)
         with self._database.reading() as session:
-            return list(
-                session.scalars(select(TrackRow.id).where(at_or_under(TrackRow.path, path)).order_by(TrackRow.id))
-            )
+            return list(session.scalars(question))
 
     def divide_by_path(self, path: Path) -> tuple[bool, list[str]]:
         """Which tracks' files are this path or lie under it, told by the smaller side.
