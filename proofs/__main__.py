@@ -45,16 +45,16 @@ PROOFS: Mapping[str, Proof] = {
     "long_file": Proof("a very long file, in bounded memory", "hours", 10, 1),
     "disks": Proof("full and read-only disks: clear errors, full recovery", "rounds", 3, 1),
     "dead_database": Proof("a database that is away or silent: clear errors, full recovery", "rounds", 5, 1),
-    "corruption": Proof("corrupted snapshots and bundles: clear errors, full recovery", "flipped bytes", 60, 2),
+    "corruption": Proof("corrupted snapshots and bundles: clear errors, full recovery", "flipped bytes", 60, 4),
     "publishing": Proof("snapshots published under load: no failed request", "snapshots", 20, 2),
     "another_model": Proof("another model takes over under load: no failed request", "changes", 5, 1),
     "two_services": Proof("what one service changes, the other sees within two seconds", "tracks", 50, 3),
-    "kills": Proof("kill -9 at random moments: nothing lost, doubled or half-visible", "kills", 200, 8),
+    "kills": Proof("kill -9 at random moments: nothing lost, doubled or half-visible", "kills", 200, 10),
     "openapi": Proof("the OpenAPI document, by schemathesis with all its checks", "examples a call", 100, 3),
     "capacity": Proof(
         "twice as many questions as it can answer: refused with a code, the rest answered", "s", 300, 5, True
     ),
-    "limits": Proof("one caller past its share: refused with 429, the others served as before", "s", 60, 5, True),
+    "limits": Proof("one caller past its share: refused with 429, the others served as before", "s", 60, 8, True),
     "migration": Proof("the steps of a large catalogue: memory, kills, nothing lost", "tracks", 100_000, 500),
     "backups": Proof("backup and restore of a large catalogue: time and memory", "tracks", 100_000, 500),
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from training.datasets.accompanied.band import find_program
 from training.datasets.gathering import DatasetLayoutError, Gathered
 from training.datasets.making import make_set
 from training.datasets.rendered.factors import VALUES
@@ -19,7 +20,7 @@ from training.datasets.rendered.synthesis import Soundfont
 from training.datasets.varied.band import VariedFactors, make_piece
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.grooves import GROOVES
-from training.datasets.varied.patches import PatchSet, find_timidity
+from training.datasets.varied.patches import PatchSet
 from training.datasets.varied.players import Studios
 from training.datasets.varied.studio import SAMPLE_RATE
 from training.datasets.varied.studios import DECADES
@@ -140,6 +141,7 @@ def vary_set(
         on_piece: Called whenever a piece is there.
 
     Raises:
+        BandMissingError: If TiMidity is not there.
         DatasetLayoutError: If a bank is not there, or the set cannot be.
         PlayingError: If MMA or TiMidity fails.
     """
@@ -167,7 +169,7 @@ _opened: list[Studios] = []
 
 def _open(tools: VariedTools) -> None:
     soundfonts = [Soundfont(path, expected_sha256=None, sample_rate=SAMPLE_RATE) for path in tools.soundfonts]
-    patches = [PatchSet(path, find_timidity(tools.timidity)) for path in tools.patches]
+    patches = [PatchSet(path, find_program("timidity", tools.timidity)) for path in tools.patches]
     _opened[:] = [Studios([*soundfonts, *patches], tools.mma)]
 
 

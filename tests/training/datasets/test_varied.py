@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.datasets.accompanied import grooves as accompanied
-from training.datasets.accompanied.band import PlayingError
+from training.datasets.accompanied.band import PlayingError, find_program
 from training.datasets.gathering import DatasetLayoutError
 from training.datasets.rendered.composition import Bar, Composition, compose
 from training.datasets.rendered.genres import GENRES
@@ -20,10 +20,10 @@ from training.datasets.rendered.tune import draw_tune
 from training.datasets.varied import backing, band, players
 from training.datasets.varied.families import FAMILIES
 from training.datasets.varied.grooves import GROOVES, LIKE
-from training.datasets.varied.patches import PatchSet, find_timidity
+from training.datasets.varied.patches import PatchSet
 from training.datasets.varied.studio import SAMPLE_RATE, produce
 from training.datasets.varied.studios import DECADES, Studio, draw_studio
-from training.datasets.varied_set import plan_variations
+from training.datasets.varied_set import VariedTools, plan_variations, vary_set
 from training.vocabulary import SHIPPED, read_vocabulary
 
 
@@ -209,6 +209,8 @@ drumset 0
 bank 0
  0	Tone_000/000_Acoustic_Grand_Piano.pat amp=120 pan=center
  40	Tone_000/040_Violin.pat # a fiddle
+bank 8
+ 41	Tone_008/041_Viola.pat
 """
 
 
@@ -221,6 +223,16 @@ def test_a_configuration_says_which_programs_and_kits_there_are(tmp_path: Path) 
         patches.sound(Part("lead", 0, (Note(0.0, 0.5, 60, 90),)), seconds=1.0)
 
 
+@pytest.mark.parametrize(
+    ("patches", "says"), [((), "nothing can play"), ((Path("absent.cfg"),), "absent.cfg is not there")]
+)
+def test_what_cannot_play_is_told_before_anything_is_made(tmp_path: Path, patches: tuple[Path, ...], says: str) -> None:
+    tools = VariedTools(soundfonts=(), patches=patches, mma=Path("mma"))
+    with pytest.raises(DatasetLayoutError, match=says):
+        vary_set(tmp_path, tools, pieces=1, tunes=1, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
 FREEPATS = Path("/etc/timidity/freepats.cfg")
 
 
@@ -228,7 +240,7 @@ FREEPATS = Path("/etc/timidity/freepats.cfg")
 @pytest.mark.parametrize("program", [0, 24, 40, 60, 73])
 def test_patches_sound_at_their_time_and_pitch(program: int) -> None:
     part = Part("lead", program, (Note(0.5, 1.0, 69, 100),))
-    sound = PatchSet(FREEPATS, find_timidity(None)).sound(part, seconds=2.0)
+    sound = PatchSet(FREEPATS, find_program("timidity", None)).sound(part, seconds=2.0)
     assert sound.shape == (1, 2 * SAMPLE_RATE)
     loud = np.flatnonzero(np.abs(sound[0]) > 0.1 * np.abs(sound).max()) / SAMPLE_RATE
     assert loud[0] == pytest.approx(0.5, abs=0.02)

@@ -32,6 +32,19 @@ class Part:
     notes: tuple[Note, ...]
     bank: int = 0
 
+    def events(self, *, per_second: int) -> list[tuple[int, int, int, int]]:
+        """What a synthesiser is told, in order: when, 1 if a note begins or 0 if it ends, pitch, and velocity.
+
+        At one instant, notes end before others begin.
+
+        Args:
+            per_second: Units of time to a second.
+        """
+        return sorted(
+            [(round(note.start * per_second), 1, note.pitch, note.velocity) for note in self.notes]
+            + [(round((note.start + note.seconds) * per_second), 0, note.pitch, 0) for note in self.notes]
+        )
+
 
 @dataclass(frozen=True)
 class Score:

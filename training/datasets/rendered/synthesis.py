@@ -65,15 +65,10 @@ class Soundfont:
         channel = DRUM_CHANNEL if is_drums else 0
         self._synth.sounds_off(channel)
         self._synth.program_select(channel, self._id, part.bank, part.program, is_drums)
-        # At one instant, notes end before others begin.
-        events = sorted(
-            [(round(note.start * self._rate), 1, note.pitch, note.velocity) for note in part.notes]
-            + [(round((note.start + note.seconds) * self._rate), 0, note.pitch, 0) for note in part.notes]
-        )
         total = round(seconds * self._rate)
         pieces = []
         now = 0
-        for at, begins, pitch, velocity in events:
+        for at, begins, pitch, velocity in part.events(per_second=self._rate):
             if at >= total:
                 break
             if at > now:

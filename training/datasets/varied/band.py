@@ -32,7 +32,7 @@ BORROWED = (
     ("bass_sound",),
     ("pump",),
 )
-# How often a borrowing piece has each of these from a genre that is drawn, and a machine for its drums.
+# How often a borrowing piece has each of these, and its kind of drum kit, drawn anew; how often that is a machine.
 BORROWS, BORROWED_MACHINE = 0.6, 0.35
 
 # How often a part that could be heard is.
@@ -45,7 +45,7 @@ class VariedFactors:
     """What a piece is to be; genre and instrument may be ones that `rendered` does not have.
 
     Attributes:
-        is_borrowing: Whether what only comes along with the genre (harmony, pace, bass, drum kit) may be another's.
+        is_borrowing: Whether what only comes along with the genre (harmony, pace, bass, drum kit) may be drawn anew.
     """
 
     genre: str
@@ -110,7 +110,7 @@ def _vary_genre(genre: Genre, name: str, *, is_own: bool, rng: np.random.Generat
 
 
 def _borrow(genre: Genre, *, rng: np.random.Generator) -> Genre:
-    """The same groove in what may be other genres' harmony, at another's pace and with another's bass."""
+    """The same groove in what may be other genres' harmony, pace, bass and ducking."""
     for fields in BORROWED:
         if rng.random() < BORROWS:
             lender = GENRES[str(rng.choice(list(GENRES)))]

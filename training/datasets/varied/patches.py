@@ -12,7 +12,7 @@ import mido
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.accompanied.band import PlayingError, find_program
+from training.datasets.accompanied.band import PlayingError
 from training.datasets.rendered.score import Part
 from training.datasets.rendered.synthesis import DRUM_BANK, DRUM_CHANNEL
 from training.datasets.varied.studio import SAMPLE_RATE
@@ -22,15 +22,6 @@ TICKS_PER_SECOND = 1000
 FULL_SCALE = 32768.0
 # Mono, signed, 16 bits, linear; as dry as it goes; from the first moment, silent or not.
 OPTIONS = ("-OrM1sl", "-EFreverb=0", "-EFchorus=0", "-EFdelay=0", "--preserve-silence", f"-s{SAMPLE_RATE}", "-o-", "-")
-
-
-def find_timidity(given: Path | None) -> Path:
-    """TiMidity's command: the given one, or that on the path.
-
-    Raises:
-        BandMissingError: If it is not there.
-    """
-    return find_program("timidity", given)
 
 
 class PatchSet:
@@ -77,32 +68,24 @@ class PatchSet:
 
 
 def _programs(configuration: str) -> dict[int, frozenset[int]]:
-    """By bank: the programs of bank 0, and the kits that have drums."""
+    """By bank: the programs of bank 0, and the kits that have drums; other banks are not asked for."""
     programs: set[int] = set()
     kits: set[int] = set()
-    kit: int | None = None
+    section = ("", "")
     for line in configuration.splitlines():
         match line.partition("#")[0].split():
-            case ["bank", _]:
-                kit = None
-            case ["drumset", number]:
-                kit = int(number)
-            case [key, _, *_] if key.isdigit():
-                if kit is None:
-                    programs.add(int(key))
-                else:
-                    kits.add(kit)
+            case ["bank" | "drumset" as kind, number]:
+                section = (kind, number)
+            case [key, _, *_] if key.isdigit() and section == ("bank", "0"):
+                programs.add(int(key))
+            case [key, _, *_] if key.isdigit() and section[0] == "drumset":
+                kits.add(int(section[1]))
     return {0: frozenset(programs), DRUM_BANK: frozenset(kits)}
 
 
 def _midi(part: Part) -> bytes:
     """The part as a MIDI file whose ticks are milliseconds."""
     channel = DRUM_CHANNEL if part.bank == DRUM_BANK else 0
-    # At one instant, notes end before others begin.
-    events = sorted(
-        [(round(note.start * TICKS_PER_SECOND), 1, note.pitch, note.velocity) for note in part.notes]
-        + [(round((note.start + note.seconds) * TICKS_PER_SECOND), 0, note.pitch, 0) for note in part.notes]
-    )
     track = mido.MidiTrack(
         [
             mido.MetaMessage("set_tempo", tempo=1_000_000),
@@ -110,7 +93,7 @@ def _midi(part: Part) -> bytes:
         ]
     )
     now = 0
-    for at, begins, pitch, velocity in events:
+    for at, begins, pitch, velocity in part.events(per_second=TICKS_PER_SECOND):
         kind = "note_on" if begins else "note_off"
         track.append(mido.Message(kind, channel=channel, note=pitch, velocity=velocity, time=at - now))
         now = at
