@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from index.faiss_index import FaissIndex
 from index.query import Query
 from index.snapshot import list_snapshots
 from index.subspaces import Subspace, Subspaces, Vectors
@@ -342,23 +341,25 @@ def test_a_snapshot_that_is_being_made_is_given_up_when_the_service_stops(
     catalogue: Catalogue, root: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
     monkeypatch.setattr(compacting, "COMPACT_FROM_TRACKS", 10)
-    follower = follower_of(catalogue, root)
-    being_built = threading.Event()
-    build = FaissIndex.build
+    being_written = threading.Event()
 
-    def slow_build(*arguments: Any, **options: Any) -> FaissIndex:
-        being_built.set()
-        assert follower._stopping.wait(10)
-        return build(*arguments, **options)
+    class Waiting(IndexFollower):
+        """Waits for the end of the service as soon as a snapshot's files are being written."""
 
-    monkeypatch.setattr(FaissIndex, "build", slow_build)
+        def _give_up_if_stopping(self) -> None:
+            if any(root.glob(".partial-*/vectors.npy")):
+                being_written.set()
+                assert self._stopping.wait(10)
+            super()._give_up_if_stopping()
+
+    follower = Waiting(catalogue, root, encoder_id=ENCODER, subspaces=SUBSPACES, poll_seconds=0.02)
     if when == "opening":
         add(catalogue, 11)
     follower.start()
     if when == "compacting":
         assert follower.caught_up.wait(5)
         add(catalogue, 11)
-    assert being_built.wait(10)
+    assert being_written.wait(10)
     follower.close()
     assert list(root.iterdir()) == []
 
