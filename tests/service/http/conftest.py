@@ -54,9 +54,9 @@ def service(settings: Settings) -> Iterator[Service]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(filled_dir: Path, tiny_bundle: Path) -> Iterator[Service]:
-    """One application for all tests that only ask."""
+    """One application for all tests of a file that only ask; it would answer to what a test of another file patches."""
     settings = Settings(
         data_dir=filled_dir, model=tiny_bundle, threads=1, upload_bytes=2**20, uploaded_track_bytes=2**20
     )
@@ -64,7 +64,7 @@ def shared(filled_dir: Path, tiny_bundle: Path) -> Iterator[Service]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def catalogue(shared: Service) -> Iterator[Catalogue]:
     """The shared application's catalogue, read beside it."""
     with Catalogue.open(shared.settings.catalogue_url) as opened:
