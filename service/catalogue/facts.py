@@ -1,25 +1,20 @@
 """What can be filtered by, of many tracks at once. `Catalogue.facts_since` hands it to the searcher, which keeps it."""
 
-import json
-from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from sqlalchemy import LargeBinary, Select, Text, select, type_coerce
-from sqlalchemy.orm import Session
 
 from index.subspaces import Vectors
 from service.catalogue.database import Database
+from service.catalogue.labels import folded_labels
 from service.catalogue.tables import EmbeddingRow, LabelsRow, TrackRow
 from service.catalogue.writing import folded_name
 
 # A row is some 150 bytes, with the probabilities of fifty tags 400.
 TRACKS_AT_ONCE = 5000
-
-_NO_LABELS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,56 +69,9 @@ def facts_since(database: Database, encoder_id: str, revision: int, *, with_tags
                     albums=[folded_name(album) for album in columns[2]],
                     years=list(columns[3]),
                     durations=list(columns[4]),
-                    labels=[_folded_labels(labels) for labels in columns[5]],
+                    labels=[folded_labels(labels) for labels in columns[5]],
                     tag_probabilities=_numbers(columns[6]) if with_tags else None,
                 )
-
-
-def counted_labels(session: Session) -> dict[str, int]:
-    """Every label that a track has, as it is mostly written, and how many tracks have it; in any case it counts."""
-    counts: Counter[str] = Counter()
-    spellings: dict[str, Counter[str]] = {}
-    for labels in session.scalars(select(LabelsRow.labels)):
-        for label in labels:
-            folded = folded_label(label)
-            counts[folded] += 1
-            spellings.setdefault(folded, Counter())[label] += 1
-    return {spellings[folded].most_common(1)[0][0]: counts[folded] for folded in sorted(counts)}
-
-
-def labelled_ids(database: Database, labels: Collection[str], *, after: str, limit: int) -> list[str]:
-    """The first tracks after one that have all of these labels, in the order of ids.
-
-    Labels are folded by Python, as names are, so the database cannot look for them: it reads the labelled tracks
-    behind `after` until `limit` are found.
-
-    Args:
-        database: Of the catalogue.
-        labels: In any case.
-        after: An id, which need not be there; "" for the beginning.
-        limit: The most to return.
-    """
-    wanted = {folded_label(label) for label in labels}
-    question = (
-        select(type_coerce(LabelsRow.track_id, Text), type_coerce(LabelsRow.labels, Text))
-        .where(LabelsRow.track_id > after)
-        .order_by(LabelsRow.track_id)
-    )
-    with database.reading() as session:
-        rows = session.execute(question, execution_options={"yield_per": TRACKS_AT_ONCE})
-        found = list(islice((track_id for track_id, has in rows if wanted <= _folded_labels(has)), limit))
-        rows.close()
-    return found
-
-
-def _folded_labels(labels: str | None) -> frozenset[str]:
-    """Of JSON, as `tables.Strings` keeps it."""
-    return _NO_LABELS if labels is None else frozenset(folded_label(label) for label in json.loads(labels))
-
-
-def folded_label(label: str) -> str:
-    """A label as labels are compared: as names are, and however much space is between its words."""
-    return folded_name(" ".join(label.split())) or ""
 
 
 def _numbers(blobs: Sequence[bytes]) -> Vectors:

@@ -17,10 +17,11 @@ from service.catalogue.bundles import Bundles
 from service.catalogue.changes import all_embeddings, changes_since
 from service.catalogue.database import BUSY_SECONDS, Database
 from service.catalogue.errors import CatalogueNotMigratedError, CatalogueReplacedError, TrackNotFoundError
-from service.catalogue.facts import FactsBatch, counted_labels, facts_since, labelled_ids
+from service.catalogue.facts import FactsBatch, facts_since
 from service.catalogue.failures import Failures
 from service.catalogue.jobs import Jobs
 from service.catalogue.known_files import KnownFile, known_files
+from service.catalogue.labels import counted_labels, labelled_ids
 from service.catalogue.paths import at_or_under, divide_by_path
 from service.catalogue.records import Track, TrackEmbedding
 from service.catalogue.tables import SCHEMA_REVISION, EmbeddingRow, SecretRow, StateRow, TrackRow

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from index.subspaces import Vectors
-from service.catalogue.facts import FactsBatch, folded_label
+from service.catalogue.facts import FactsBatch
+from service.catalogue.labels import folded_label
 from service.catalogue.writing import folded_name
 
 Codes = NDArray[np.int32]

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Header, Query
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
-from service.catalogue.facts import folded_label
+from service.catalogue.labels import folded_label
 from service.http.cursors import Sealed, read_cursor, write_cursor
 from service.http.entity_tags import is_held
 from service.http.paging import LONGEST_TEXT, WantedPage

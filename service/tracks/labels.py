@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from service.catalogue.facts import folded_label
+from service.catalogue.labels import folded_label
 from service.http.refusals import InvalidParameterError
 
 LONGEST_LABEL = 100
