@@ -63,7 +63,8 @@ def make_bundle(
 
     Args:
         folder: Of the bundle, whose name is the folder's; one that is there is replaced.
-        labelled: Music with one tag of each dimension, or none, in the vocabulary that the recipe names.
+        labelled: Music with one tag of each dimension, or none, in the vocabulary that the recipe names; its test side
+            is not heard.
         real: Music without labels; only its training side is heard.
         recipe: How.
         work: Folder of features, to go on from.
@@ -88,7 +89,11 @@ def make_bundle(
     words = find_words(find_vocabulary(recipe.words.vocabulary), taggers, values)
     recipe.network.check_unseen(values.dimensions, [name for name, _ in ears.hearing.blocks])
     heard = [
-        ears.hear(manifest, values, watch=lambda done, all_: watch("labelled music", done, all_))
+        ears.hear(
+            manifest.take(np.union1d(manifest.on(Split.TRAIN), manifest.on(Split.VALID))),
+            values,
+            watch=lambda done, all_: watch("labelled music", done, all_),
+        )
         for manifest in labelled
     ]
     heard_real = ears.hear(
