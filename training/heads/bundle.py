@@ -20,8 +20,9 @@ from training.heads.encoder import HeadsEncoder, as_served
 from training.heads.excerpts import UNKNOWN, LearntExcerpts, LearntMusicError, joined, learnt_excerpts
 from training.heads.fitting import FittedHeads, RealExcerpts, fit_heads
 from training.heads.heard import Ears, load_taggers, plain_hearing
+from training.heads.proxies import proxies_of
 from training.heads.recipe import HeadRecipe
-from training.heads.tag_logits import TagLogits, proxies_of
+from training.heads.tag_logits import TagLogits
 from training.heads.words import Words, find_words
 from training.log_mel import MUSICNN_LOG_MEL
 from training.platt import PlattScaling, fit_platt
@@ -106,23 +107,24 @@ def make_bundle(
         [_on(side, each.tracks, manifest) for each, manifest in zip(heard, labelled, strict=True)]
         for side in (Split.TRAIN, Split.VALID)
     )
+    music = RealExcerpts(
+        features=heard_real.tracks.excerpts,
+        track=heard_real.tracks.track,
+        teacher=words.taught_by(ears.hearing, heard_real.tracks.excerpts),
+        album=np.unique(heard_real.tracks.albums, return_inverse=True)[1],
+    )
     fitted = fit_heads(
         _known(joined([learnt_excerpts(each, values.dimensions) for each in learnt]), recipe),
-        RealExcerpts(
-            features=heard_real.tracks.excerpts,
-            track=heard_real.tracks.track,
-            teacher=words.taught_by(ears.hearing, heard_real.tracks.excerpts),
-            album=np.unique(heard_real.tracks.albums, return_inverse=True)[1],
-        ),
+        music,
         recipe,
         values=values,
         taught=words.taught,
         blocks={name: ears.hearing.columns(name) for name, _ in ears.hearing.blocks},
         watch=lambda step: watch("steps", step, recipe.training.steps),
     )
-    music, share = heard_real.tracks.excerpts, recipe.words.share_of_values
-    network = as_served(fitted.network, fitted.subspaces, torch.from_numpy(music))
-    tags = TagLogits(words, ears.hearing, fitted, music, share=share)
+    share = recipe.words.share_of_values
+    network = as_served(fitted.network, fitted.subspaces, torch.from_numpy(music.features))
+    tags = TagLogits(words, ears.hearing, fitted, music.features, share=share)
     scaling = _calibrated(words, tags, fitted, held)
     tags.calibrate(scaling.scale, scaling.offset)
     parity = write_bundle(
@@ -138,7 +140,7 @@ def make_bundle(
                 Tag(tag.name, tag.dimension, calibration=entry)
                 for tag, entry in zip(words.vocabulary.tags, scaling.entries(recipe.words.calibrated_on), strict=True)
             ),
-            proxies=proxies_of(words, fitted, music, share=share),
+            proxies=proxies_of(words, fitted, music, share=share, ridge=recipe.words.ridge),
             recipe={
                 "command": "facet heads fit",
                 "recipe": recipe.model_dump(mode="json"),

@@ -55,14 +55,12 @@ class FittedHeads:
         network: In evaluation mode.
         subspaces: Of its embedding.
         values: Its centres are proxies of the labelled music's tags.
-        teacher: Its proxies are those of the teacher's tags.
         losses: Mean of each term over the last tenth of the steps.
     """
 
     network: FactorHeads
     subspaces: Subspaces
     values: ValueLoss
-    teacher: TeacherLoss
     losses: dict[str, float]
 
 
@@ -135,7 +133,7 @@ def fit_heads(
                 sums[name] = sums.get(name, 0.0) + float(term.detach()) / last
         watch(step + 1)
     modules.eval()
-    return FittedHeads(network=network, subspaces=subspaces, values=value_loss, teacher=teacher_loss, losses=sums)
+    return FittedHeads(network=network, subspaces=subspaces, values=value_loss, losses=sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +152,7 @@ class _Pairs:
         albums = [np.flatnonzero(real.album == album) for album in np.unique(real.album)]
         return cls(
             torch.from_numpy(real.features),
-            torch.from_numpy(_standardised(real.teacher)),
+            torch.from_numpy(standardised_logits(real.teacher)),
             np.cumsum(counts) - counts,
             counts,
             [tracks for tracks in albums if len(tracks) > 1],
@@ -182,7 +180,7 @@ class _Pairs:
         return np.concatenate([np.array(chosen, dtype=np.int64), rng.permutation(others)[: n - len(chosen)]])
 
 
-def _standardised(logits: Vectors) -> Vectors:
+def standardised_logits(logits: Vectors) -> Vectors:
     """Each tag's at mean 0 and deviation 1, softly bounded: what a tagger is surer of than that tells no more."""
     deviation = np.maximum(logits.std(axis=0), _LEAST_DEVIATION)
     return np.asarray(_BOUND * np.tanh((logits - logits.mean(axis=0)) / deviation / _BOUND), dtype=np.float32)

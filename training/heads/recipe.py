@@ -91,12 +91,14 @@ class WordsPart(_Part):
         vocabulary: The bundle's: the name of one that ships.
         values: The labelled music's.
         share_of_values: Of the labelled music's say in a word that a tagger knows, too.
+        ridge: Of the least squares by which proxies are found; see `proxies.least_squares`.
         calibrated_on: What its validation side is, as the bundle tells it.
     """
 
     vocabulary: str
     values: str
     share_of_values: float = Field(ge=0, le=1)
+    ridge: float = Field(gt=0)
     calibrated_on: str
 
 

@@ -1,7 +1,7 @@
-"""Every word's logit and proxy, from who tells it (`words`) and what was fitted (`fitting`). `encoder` takes the layer.
+"""Every word's logit, from who tells it (`words`) and what was fitted (`fitting`). `encoder` takes the layer.
 
 Where a tagger and the labelled music both know a word, the tagger's logit and the cosine with the value's centre are
-brought to one scale, deviation 1 over real music, and mixed. Proxies are mixed likewise.
+brought to one scale, deviation 1 over real music, and mixed. `proxies` does likewise where words are searched for.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch.nn import functional
 from index.subspaces import Vectors
 from training.backbones.hearing import Hearing
 from training.heads.fitting import FittedHeads
-from training.heads.words import Word, Words
+from training.heads.words import Words
 
 
 class TagLogits(nn.Module):
@@ -53,7 +53,7 @@ class TagLogits(nn.Module):
                 if word.value is not None:
                     centre = fitted.values.scale * functional.normalize(fitted.values.centres[word.value], dim=0)
                     parts.append((starts[word.tag.dimension], centre, torch.tensor(0.0)))
-                for (start, weight, bias), part in zip(parts, _parts(word, share), strict=True):
+                for (start, weight, bias), part in zip(parts, word.parts(share), strict=True):
                     columns = slice(start, start + len(weight))
                     scale, shift = 1.0, 0.0
                     if len(parts) > 1:
@@ -84,39 +84,3 @@ class TagLogits(nn.Module):
         """Turn `(batch, features)` and the raw embedding `(batch, width)` into `(batch, tags)`."""
         logits: Tensor = self.linear(self.inputs(features, embedding))
         return logits
-
-
-def _parts(word: Word, share: float) -> tuple[float, ...]:
-    """How much of a word is the tagger's, and how much the labelled music's: of those that know it."""
-    return (1.0 - share, share) if word.tagger is not None and word.value is not None else (1.0,)
-
-
-@torch.no_grad()
-def proxies_of(words: Words, fitted: FittedHeads, music: Vectors, *, share: float) -> Vectors:
-    """Each word's proxy in its dimension's slice, of length one: `(tags, width)`.
-
-    A tagger's word has the proxy that learnt to tell, from the slice, what the tagger says of real music; a value has
-    its centre; a word of both a mixture.
-
-    Args:
-        words: Who tells what.
-        fitted: In evaluation mode.
-        music: Features of real music, `(excerpts, width)`.
-        share: Of the labelled music in a word of both.
-    """
-    embedding = fitted.network(torch.from_numpy(music))
-    taught = {tag.name: row for row, tag in enumerate(words.taught.tags)}
-    proxies = np.zeros((len(words.each), fitted.subspaces.width), dtype=np.float32)
-    for row, word in enumerate(words.each):
-        part = fitted.subspaces[word.tag.dimension].slice
-        directions = []
-        if word.tagger is not None:
-            directions.append(fitted.teacher.proxies[taught[word.tag.name]])
-        if word.value is not None:
-            directions.append(fitted.values.centres[word.value])
-        unit = functional.normalize(embedding[:, part], dim=1)
-        mixed = torch.zeros(part.stop - part.start)
-        for direction, weight in zip(directions, _parts(word, share), strict=True):
-            mixed += weight * direction / (unit @ direction).std()
-        proxies[row, part] = functional.normalize(mixed, dim=0).numpy()
-    return proxies

@@ -36,6 +36,14 @@ class Word:
     column: int | None
     value: int | None
 
+    def parts(self, share: float) -> tuple[float, ...]:
+        """How much of the word is the tagger's, and how much the labelled music's, if they know it; in this order.
+
+        Args:
+            share: Of the labelled music in a word of both, 0 to 1.
+        """
+        return (1.0 - share, share) if self.tagger is not None and self.value is not None else (1.0,)
+
 
 @dataclass(frozen=True)
 class Words:

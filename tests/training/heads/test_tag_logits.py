@@ -9,10 +9,11 @@ import torch
 
 from index.subspaces import Subspaces
 from training.embedding import subspaces_of
-from training.heads.fitting import FittedHeads
+from training.heads.fitting import FittedHeads, RealExcerpts
 from training.heads.network import FactorHeads, Standardised
-from training.heads.objective import TeacherLoss, ValueLoss
-from training.heads.tag_logits import TagLogits, proxies_of
+from training.heads.objective import ValueLoss
+from training.heads.proxies import least_squares, proxies_of
+from training.heads.tag_logits import TagLogits
 from training.heads.words import Words, find_words
 from training.vocabulary import Vocabulary, VocabularyTag
 
@@ -29,7 +30,7 @@ MINE = Vocabulary(
     (SHAPE, COLOUR),
     tuple(VocabularyTag(*tag) for tag in (("loud", SHAPE), ("round", SHAPE), ("blue", COLOUR), ("wild", COLOUR))),
 )
-WIDTH, SHARE = 9, 0.3
+WIDTH, SHARE, RIDGE = 9, 0.3, 1e-3
 COLUMNS = {"one hidden": slice(0, 3), "two hidden": slice(4, 9)}
 HEARING = cast(Any, SimpleNamespace(columns=COLUMNS.__getitem__))
 RNG = np.random.default_rng(0)
@@ -51,14 +52,13 @@ def words() -> Words:
 
 
 @pytest.fixture(scope="module")
-def fitted(words: Words) -> FittedHeads:
+def fitted() -> FittedHeads:
     subspaces: Subspaces = subspaces_of(MINE.dimensions, widths=4)
     standardised = Standardised(np.zeros(WIDTH, np.float32), np.ones(WIDTH, np.float32), bound=5.0)
     return FittedHeads(
         network=FactorHeads(standardised, subspaces, hidden=6, dropout=0.5).eval(),
         subspaces=subspaces,
         values=ValueLoss(VALUES, subspaces, scale=7.0, smoothing=0.0, contrast_weight=0.0, temperature=1.0),
-        teacher=TeacherLoss(words.taught, subspaces),
         losses={},
     )
 
@@ -102,17 +102,38 @@ def test_a_calibration_is_a_scale_and_an_offset_and_where_there_is_none_nothing_
     np.testing.assert_allclose(after, before * [2, 0.5, 1, 1] + [-1, 0, 0, 3], atol=1e-4)
 
 
+def least_squares_of_rows(points: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """The ridge as rows of its own, to an ordinary least-squares solver, with a column for the constant."""
+    n, width = points.shape
+    rows = np.block([[points, np.ones((n, 1))], [np.sqrt(RIDGE * n) * np.eye(width), np.zeros((width, 1))]])
+    return np.linalg.lstsq(rows.astype(np.float64), np.concatenate([told, np.zeros(width)]), rcond=None)[0][:-1]
+
+
+def test_least_squares_are_those_of_a_solver_that_is_given_the_ridge_as_rows() -> None:
+    rng = np.random.default_rng(1)
+    points = (rng.standard_normal((50, 4)) + 3.0).astype(np.float32)
+    told = (points @ [1.0, -2.0, 0.5, 0.0] + rng.standard_normal(50)).astype(np.float32)
+    found = least_squares(points, told, ridge=RIDGE)
+    np.testing.assert_allclose(found, least_squares_of_rows(points, told), rtol=1e-4)
+
+
 def test_a_proxy_lies_along_who_tells_the_word(words: Words, fitted: FittedHeads) -> None:
-    found = proxies_of(words, fitted, MUSIC, share=SHARE)
+    told = words.taught_by(HEARING, MUSIC)
+    music = RealExcerpts(features=MUSIC, track=np.arange(len(MUSIC)), teacher=told, album=np.zeros(len(MUSIC), int))
+    found = proxies_of(words, fitted, music, share=SHARE, ridge=RIDGE)
     shape, colour = (fitted.subspaces[name].slice for name in (SHAPE, COLOUR))
-    taught = fitted.teacher.proxies.detach().numpy()
-    centres = fitted.values.centres.detach().numpy()
-    np.testing.assert_allclose(found[0, shape], unit(taught[0]), atol=1e-5)
-    np.testing.assert_allclose(found[2, colour], unit(centres[2]), atol=1e-5)
     with torch.no_grad():
         slices = unit(fitted.network(torch.from_numpy(MUSIC)).numpy()[:, shape])
-    mixed = (1 - SHARE) * taught[1] / (slices @ taught[1]).std(ddof=1)
-    mixed = mixed + SHARE * centres[0] / (slices @ centres[0]).std(ddof=1)
+    # In the order of the words that a tagger tells: loud, round, wild.
+    loud, round_ = (
+        least_squares_of_rows(slices, 4 * np.tanh((logits - logits.mean()) / logits.std() / 4)) for logits in told.T[:2]
+    )
+    centres = fitted.values.centres.detach().numpy()
+    np.testing.assert_allclose(found[0, shape], unit(loud), atol=1e-4)
+    np.testing.assert_allclose(found[2, colour], unit(centres[2]), atol=1e-5)
+    mixed = (1 - SHARE) * round_ / (slices @ round_).std() + SHARE * unit(centres[0]) / (
+        slices @ unit(centres[0])
+    ).std()
     np.testing.assert_allclose(found[1, shape], unit(mixed), atol=1e-4)
     assert not found[:2, colour].any()
     assert not found[2:, shape].any()
