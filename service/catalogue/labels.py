@@ -12,7 +12,7 @@ from service.catalogue.database import Database
 from service.catalogue.tables import LabelsRow
 from service.catalogue.writing import folded_name
 
-# A row is some hundred bytes.
+# Fewer bytes than as many rows of `facts`.
 TRACKS_AT_ONCE = 5000
 
 _NO_LABELS: frozenset[str] = frozenset()

@@ -89,12 +89,9 @@ def make_bundle(
     values = find_vocabulary(recipe.words.values)
     words = find_words(find_vocabulary(recipe.words.vocabulary), taggers, values)
     recipe.network.check_unseen(values.dimensions, [name for name, _ in ears.hearing.blocks])
+    labelled = [asked for manifest in labelled if len(asked := _without_test_side(manifest))]
     heard = [
-        ears.hear(
-            manifest.take(np.union1d(manifest.on(Split.TRAIN), manifest.on(Split.VALID))),
-            values,
-            watch=lambda done, all_: watch("labelled music", done, all_),
-        )
+        ears.hear(manifest, values, watch=lambda done, all_: watch("labelled music", done, all_))
         for manifest in labelled
     ]
     heard_real = ears.hear(
@@ -202,6 +199,11 @@ def _known(learnt: LearntExcerpts, recipe: HeadRecipe) -> LearntExcerpts:
                 f"{recipe.words.values!r} spells them; nothing tells them apart"
             )
     return learnt
+
+
+def _without_test_side(manifest: Manifest) -> Manifest:
+    """The rows that something is asked of."""
+    return manifest.take(np.union1d(manifest.on(Split.TRAIN), manifest.on(Split.VALID)))
 
 
 def _on(side: Split, tracks: EmbeddedTracks, manifest: Manifest) -> EmbeddedTracks:

@@ -344,13 +344,13 @@ def test_a_snapshot_that_is_being_made_is_given_up_when_the_service_stops(
     being_written = threading.Event()
 
     class Waiting(IndexFollower):
-        """Waits for the end of the service as soon as a snapshot's files are being written."""
+        """Goes on with a snapshot, whose files are being written by then, only when the service has begun to stop."""
 
         def _give_up_if_stopping(self) -> None:
+            super()._give_up_if_stopping()
             if any(root.glob(".partial-*/vectors.npy")):
                 being_written.set()
                 assert self._stopping.wait(10)
-            super()._give_up_if_stopping()
 
     follower = Waiting(catalogue, root, encoder_id=ENCODER, subspaces=SUBSPACES, poll_seconds=0.02)
     if when == "opening":

@@ -42,12 +42,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
                 path = folder / "nowhere.mp3" if side == "test" else SAMPLES / row["path"]
                 told = row["tags"] if tags else ""
                 writer.writerow([path, row["track_id"], row["title"], told, side])
+    rows_of_test = [["path", "track_id", "tags", "split"], [folder / "nowhere.mp3", "none", rows[0]["tags"], "test"]]
+    with (folder / "test.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows_of_test)
     recipe = DEFAULT_RECIPE.read_text()
     for usual, small in (("steps = 3000", "steps = 12"), ("hidden = 256", "hidden = 8")):
         assert usual in recipe
         recipe = recipe.replace(usual, small)
     (folder / "recipe.toml").write_text(recipe)
     arguments = ["heads", "fit", str(folder / "small"), "--labelled", str(folder / "labelled.csv")]
+    arguments += ["--labelled", str(folder / "test.csv")]
     arguments += ["--real", str(folder / "real.csv"), "--recipe", str(folder / "recipe.toml")]
     result = CliRunner().invoke(main, [*arguments, "--work", str(folder / "work")], catch_exceptions=False)
     assert result.exit_code == 0, result.output
